@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+//! What a stream may look like: its bounds, its policies and its states.
+
+use crate::frame::HEADER_BYTES;
+use core::fmt;
+
+/// Shortest payload in bytes.
+pub const FRAME_BYTES_MIN: u32 = 4;
+/// Longest payload in bytes.
+pub const FRAME_BYTES_MAX: u32 = 16 << 20;
+/// Payloads are multiples of this many bytes.
+pub const FRAME_GRANULARITY: u32 = 4;
+/// Fewest slots of a ring.
+pub const SLOTS_MIN: u32 = 2;
+/// Most slots of a ring.
+pub const SLOTS_MAX: u32 = 1024;
+/// Most bytes of a ring's slots together.
+pub const RING_BYTES_MAX: u64 = 256 << 20;
+/// Shortest interval between two paced frames, in microseconds.
+pub const INTERVAL_US_MIN: u32 = 50;
+/// Longest interval between two paced frames, in microseconds.
+pub const INTERVAL_US_MAX: u32 = 60_000_000;
+/// A chain moves no more than this many bytes, unless a single frame is longer.
+pub const CHAIN_BYTES_MAX: u32 = 256 * 1024;
+
+/// What happens when no slot is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Policy {
+    /// The engine waits for the reader: nothing is lost, the source is held up.
+    Backpressure = 0,
+    /// A frame that is due while no slot is free is lost, and counted.
+    Drop = 1,
+}
+
+impl TryFrom<u32> for Policy {
+    type Error = u32;
+
+    fn try_from(raw: u32) -> Result<Self, u32> {
+        match raw {
+            0 => Ok(Self::Backpressure),
+            1 => Ok(Self::Drop),
+            other => Err(other),
+        }
+    }
+}
+
+impl Policy {
+    /// The name used in netlink and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Backpressure => "backpressure",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// What a device is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum State {
+    /// Nobody has configured a stream.
+    Idle = 0,
+    /// A ring is there; the engine is stopped.
+    Configured = 1,
+    /// Frames flow, or wait for a free slot.
+    Running = 2,
+    /// The stream stopped at an error; see the ring's fault.
+    Faulted = 3,
+    /// The device was unbound.
+    Gone = 4,
+}
+
+impl TryFrom<u32> for State {
+    type Error = u32;
+
+    fn try_from(raw: u32) -> Result<Self, u32> {
+        Ok(match raw {
+            0 => Self::Idle,
+            1 => Self::Configured,
+            2 => Self::Running,
+            3 => Self::Faulted,
+            4 => Self::Gone,
+            other => return Err(other),
+        })
+    }
+}
+
+impl State {
+    /// The name used in sysfs and netlink.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Configured => "configured",
+            Self::Running => "running",
+            Self::Faulted => "faulted",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Why a stream stopped by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Fault {
+    /// None.
+    None = 0,
+    /// The reader wrote a consumer index that no reader can have reached.
+    Consumer = 1,
+    /// The engine reported an error.
+    Engine = 2,
+    /// The engine did not finish a chain in time.
+    Timeout = 3,
+    /// The chain ended, but a frame's end stamp was never written.
+    Incomplete = 4,
+}
+
+impl TryFrom<u32> for Fault {
+    type Error = u32;
+
+    fn try_from(raw: u32) -> Result<Self, u32> {
+        Ok(match raw {
+            0 => Self::None,
+            1 => Self::Consumer,
+            2 => Self::Engine,
+            3 => Self::Timeout,
+            4 => Self::Incomplete,
+            other => return Err(other),
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no fault",
+            Self::Consumer => "the reader's index is impossible",
+            Self::Engine => "the DMA engine reported an error",
+            Self::Timeout => "the DMA engine did not finish in time",
+            Self::Incomplete => "a frame was not completed by the DMA engine",
+        })
+    }
+}
+
+/// The shape of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The source's number on its device.
+    pub source: u32,
+    /// Bytes of payload.
+    pub frame_bytes: u32,
+    /// Slots of the ring: a power of two.
+    pub slots: u32,
+    /// What happens when no slot is free.
+    pub policy: Policy,
+    /// Microseconds from one frame to the next; 0 is as fast as the engine runs.
+    pub interval_us: u32,
+}
+
+/// Which part of a [`Shape`] cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShapeError {
+    /// The device has no such source.
+    Source(u32),
+    /// Not a multiple of the granularity, or out of bounds.
+    FrameBytes(u32),
+    /// Not a power of two, or out of bounds.
+    Slots(u32),
+    /// The slots together are longer than [`RING_BYTES_MAX`].
+    RingBytes(u64),
+    /// Out of bounds.
+    Interval(u32),
+    /// [`Policy::Drop`] needs an interval: frames of an unpaced source are never due.
+    DropUnpaced,
+}
+
+impl fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Source(id) => write!(f, "there is no source {id}"),
+            Self::FrameBytes(bytes) => write!(
+                f,
+                "frame_bytes {bytes} is not a multiple of {FRAME_GRANULARITY} from \
+                 {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX} that the source allows"
+            ),
+            Self::Slots(slots) => {
+                write!(f, "slots {slots} is not a power of two from {SLOTS_MIN} to {SLOTS_MAX}")
+            }
+            Self::RingBytes(bytes) => {
+                write!(f, "a ring of {bytes} bytes is over the limit of {RING_BYTES_MAX}")
+            }
+            Self::Interval(us) => write!(
+                f,
+                "interval_us {us} is neither 0 nor from {INTERVAL_US_MIN} to {INTERVAL_US_MAX}"
+            ),
+            Self::DropUnpaced => f.write_str("policy drop needs an interval_us"),
+        }
+    }
+}
+
+impl core::error::Error for ShapeError {}
+
+impl Shape {
+    /// Whether a device with `sources` sources and pages of `page_bytes` can have this shape.
+    pub fn check(&self, sources: u32, page_bytes: u32) -> Result<(), ShapeError> {
+        if self.source >= sources {
+            return Err(ShapeError::Source(self.source));
+        }
+        let bytes = self.frame_bytes;
+        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) || bytes % FRAME_GRANULARITY != 0 {
+            return Err(ShapeError::FrameBytes(bytes));
+        }
+        if !(SLOTS_MIN..=SLOTS_MAX).contains(&self.slots) || !self.slots.is_power_of_two() {
+            return Err(ShapeError::Slots(self.slots));
+        }
+        let us = self.interval_us;
+        if us != 0 && !(INTERVAL_US_MIN..=INTERVAL_US_MAX).contains(&us) {
+            return Err(ShapeError::Interval(us));
+        }
+        if self.policy == Policy::Drop && us == 0 {
+            return Err(ShapeError::DropUnpaced);
+        }
+        let ring = u64::from(self.slot_stride(page_bytes)) * u64::from(self.slots);
+        if ring > RING_BYTES_MAX {
+            return Err(ShapeError::RingBytes(ring));
+        }
+        Ok(())
+    }
+
+    /// Bytes from one slot to the next: header and payload, rounded up to whole pages.
+    pub const fn slot_stride(&self, page_bytes: u32) -> u32 {
+        (HEADER_BYTES as u32 + self.frame_bytes).next_multiple_of(page_bytes)
+    }
+}
