@@ -3,13 +3,22 @@
 
 use crate::chain::{Limits, PlanError, Segment, Width};
 use crate::register::TransferInformation as Ti;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy_derive as zd;
 
 /// One control block: 32 bytes, 32-byte aligned, little-endian words.
 ///
 /// Source: BCM2835 ARM Peripherals, table 4-1, page 40.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C, align(32))]
 pub struct ControlBlock {

@@ -3,7 +3,8 @@
 
 use core::fmt;
 use core::mem::offset_of;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, little_endian as le};
+use zerocopy::{FromBytes as _, little_endian as le};
+use zerocopy_derive as zd;
 
 /// Bytes of a header; the payload follows at once.
 pub const HEADER_BYTES: usize = 64;
@@ -23,7 +24,16 @@ pub const STAMP_END: usize = offset_of!(Header, device_end);
 /// The two device stamps are written by the DMA engine, all else by the driver when it publishes
 /// the frame.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C)]
 pub struct Header {

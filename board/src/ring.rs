@@ -19,7 +19,7 @@ pub const MAP_SLOTS: u64 = 2 << 32;
 /// "DMARING1" in memory order.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"DMARING1");
 
-/// The producer waits for a free slot: kick it after releasing one.
+/// The producer waits for free slots: kick it once the consumer's index is at `kick_at`.
 pub const NEED_KICK: u32 = 1 << 0;
 /// The stream is stopped; no frame follows those that are ready.
 pub const STOPPED: u32 = 1 << 1;
@@ -63,7 +63,9 @@ pub struct Meta {
     pub flags: AtomicU32,
     /// [`crate::stream::Fault`].
     pub fault: AtomicU32,
-    _producer_pad: [AtomicU32; 13],
+    /// With [`NEED_KICK`]: the consumer index from which on a kick is owed.
+    pub kick_at: AtomicU32,
+    _producer_pad: [AtomicU32; 12],
 
     /// Frames published since the start.
     pub frames: AtomicU64,
@@ -170,10 +172,12 @@ impl Producer {
         meta.producer.store(self.head, Ordering::Release);
     }
 
-    /// Asks the reader for a kick. The caller reclaims once more after this, so that a slot
-    /// returned meanwhile is not missed.
+    /// Asks the reader for a kick once half of the ring is free, so that a full ring does not cost
+    /// a kick a frame. The caller reclaims once more after this, so that slots returned meanwhile
+    /// are not missed.
     pub fn ask_kick(&self, meta: &Meta) {
-        meta.flags.fetch_or(NEED_KICK, Ordering::Relaxed);
+        meta.kick_at.store(self.tail.wrapping_add(self.slots / 2), Ordering::Relaxed);
+        meta.flags.fetch_or(NEED_KICK, Ordering::Release);
         fence(Ordering::SeqCst);
     }
 
@@ -218,7 +222,7 @@ impl Consumer {
         (self.tail & (self.slots - 1)) as usize
     }
 
-    /// Returns the oldest frame's slot. True when the producer asks to be kicked for it.
+    /// Returns the oldest frame's slot. True when the producer is owed a kick for it.
     #[must_use]
     pub fn release(&mut self, meta: &Meta, page: &ConsumerPage) -> bool {
         self.tail = self.tail.wrapping_add(1);
@@ -226,6 +230,11 @@ impl Consumer {
         // Between this store and the flag's load stands a full fence, as there does between the
         // producer's flag and its last look at the index: one of the two sees the other.
         fence(Ordering::SeqCst);
-        meta.flags.load(Ordering::Relaxed) & NEED_KICK != 0
+        if meta.flags.load(Ordering::Acquire) & NEED_KICK == 0 {
+            return false;
+        }
+        // Not past the mark while the distance to it is short of the ring's.
+        let short = meta.kick_at.load(Ordering::Relaxed).wrapping_sub(self.tail);
+        short == 0 || short > self.slots
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::stream::{Policy, Shape};
 use core::mem::offset_of;
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy_derive as zd;
 
 /// The ioctl type of all requests.
 pub const IOC_TYPE: u8 = 0xdf;
@@ -41,7 +41,16 @@ pub const NAME_BYTES: usize = 32;
 
 /// What the device is.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C)]
 pub struct Info {
@@ -77,7 +86,16 @@ const _: () = assert!(size_of::<Info>() == 128 && offset_of!(Info, ring_bytes_ma
 
 /// What a source is.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C)]
 pub struct SourceInfo {
@@ -114,7 +132,16 @@ pub const SOURCE_PATTERN: u32 = 1 << 1;
 
 /// A stream's shape, and the ring that came of it.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C)]
 pub struct Config {
@@ -188,7 +215,16 @@ impl From<Shape> for Config {
 
 /// A stream's counters since its start.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    zd::FromBytes,
+    zd::IntoBytes,
+    zd::Immutable,
+    zd::KnownLayout,
 )]
 #[repr(C)]
 pub struct Stats {

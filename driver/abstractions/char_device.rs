@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A character device with all the habits of a file: open, mmap, ioctl, poll, SIGIO, read(2).
+//!
+//! The kernel crate's `MiscDevice` lacks poll, fasync and attribute groups.
+
+use core::{
+    marker::PhantomData,
+    pin::Pin, //
+};
+use kernel::{
+    bindings,
+    device::Device,
+    error::to_result,
+    fs::File,
+    iov::IovIterDest,
+    mm::virt::VmaNew,
+    module::this_module,
+    new_poll_condvar,
+    prelude::*,
+    str::CString,
+    sync::{
+        poll::{
+            PollCondVar,
+            PollTable, //
+        },
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+/// What poll(2) reports.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Readable {
+    /// read(2) would not block.
+    pub(crate) input: bool,
+    /// An error is to be fetched.
+    pub(crate) error: bool,
+    /// The device is gone.
+    pub(crate) gone: bool,
+}
+
+/// What a device does with its files.
+pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
+    /// A program opens the device.
+    fn open(&self) -> Result;
+    /// The last reference to an open file is gone.
+    fn release(&self);
+    /// Maps `vma`, which begins at byte `offset` of the file.
+    fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result;
+    /// ioctl(2).
+    fn ioctl(&self, request: u32, argument: usize) -> Result<isize>;
+    /// What there is to be read; the caller already waits on [`CharDevice::readiness`].
+    fn poll(&self) -> Readable;
+    /// read(2).
+    fn read(&self, nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize>;
+    /// Who waits for this device.
+    fn readiness(&self) -> &Readiness;
+}
+
+/// Programs that wait for a device: asleep in read(2), in poll(2), or for a signal.
+#[pin_data]
+pub(crate) struct Readiness {
+    #[pin]
+    pub(crate) sleepers: PollCondVar,
+    #[pin]
+    signals: Opaque<*mut bindings::fasync_struct>,
+}
+
+// SAFETY: `signals` is only touched by `fasync_helper` and `kill_fasync`, which lock it.
+unsafe impl Send for Readiness {}
+// SAFETY: As above.
+unsafe impl Sync for Readiness {}
+
+impl Readiness {
+    /// Nobody waits.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            sleepers <- new_poll_condvar!("dmaframe::readiness"),
+            signals: Opaque::new(core::ptr::null_mut()),
+        })
+    }
+
+    /// Tells all of them.
+    pub(crate) fn notify(&self) {
+        self.sleepers.notify_all();
+        // SAFETY: The list is empty or maintained by `fasync_helper`.
+        unsafe {
+            bindings::kill_fasync(
+                self.signals.get(),
+                bindings::SIGIO as c_int,
+                bindings::POLL_IN as c_int,
+            )
+        };
+    }
+}
+
+/// A registered device: `/dev/NAME` and `/sys/class/misc/NAME`.
+///
+/// # Invariants
+///
+/// `misc` is registered, and its `name` points into `name`.
+#[pin_data(PinnedDrop)]
+pub(crate) struct CharDeviceRegistration<T: CharDevice> {
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+    name: CString,
+    device: Arc<T>,
+}
+
+// SAFETY: Registered and deregistered from any thread; the rest is `Send`.
+unsafe impl<T: CharDevice> Send for CharDeviceRegistration<T> {}
+// SAFETY: Shared references only reach `device`, which is `Sync`.
+unsafe impl<T: CharDevice> Sync for CharDeviceRegistration<T> {}
+
+impl<T: CharDevice> CharDeviceRegistration<T> {
+    /// Registers `device` as `name`, a child of `parent`, with the sysfs attributes `groups`.
+    pub(crate) fn new<'a>(
+        device: Arc<T>,
+        name: CString,
+        parent: &'a Device,
+        groups: &'static super::attribute::Groups<T>,
+    ) -> impl PinInit<Self, Error> + 'a {
+        try_pin_init!(&this in Self {
+            name,
+            device,
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                // SAFETY: `name` was initialized above and, being pinned with `this`, its heap
+                // bytes stay where they are until the device is deregistered.
+                let name = unsafe { (*this.as_ptr()).name.as_char_ptr() };
+                // SAFETY: `slot` may be written.
+                unsafe {
+                    slot.write(bindings::miscdevice {
+                        minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+                        name,
+                        fops: &Files::<T>::OPERATIONS,
+                        parent: core::ptr::from_ref(parent).cast_mut().cast(),
+                        groups: groups.as_raw(),
+                        mode: 0o660,
+                        ..pin_init::zeroed()
+                    })
+                };
+                // SAFETY: `slot` is a complete, pinned miscdevice.
+                to_result(unsafe { bindings::misc_register(slot) })
+            }),
+        })
+    }
+
+    /// The device behind a pointer to a registered `struct miscdevice`.
+    ///
+    /// # Safety
+    ///
+    /// `misc` is the `misc` of a live `Self`.
+    pub(super) unsafe fn device<'a>(misc: *mut bindings::miscdevice) -> &'a Arc<T> {
+        // SAFETY: By the contract. `Opaque` is transparent.
+        let this = unsafe { kernel::container_of!(Opaque::cast_from(misc), Self, misc) };
+        // SAFETY: By the contract `Self` lives, for as long as the caller uses it.
+        unsafe { &(*this).device }
+    }
+}
+
+#[pinned_drop]
+impl<T: CharDevice> PinnedDrop for CharDeviceRegistration<T> {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: Registered by the invariants. Waits for attributes in use.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+    }
+}
+
+struct Files<T: CharDevice>(PhantomData<T>);
+
+impl<T: CharDevice> Files<T> {
+    const OPERATIONS: bindings::file_operations = bindings::file_operations {
+        owner: this_module::<crate::LocalModule>().as_ptr(),
+        open: Some(Self::open),
+        release: Some(Self::release),
+        mmap: Some(Self::mmap),
+        unlocked_ioctl: Some(Self::ioctl),
+        compat_ioctl: Some(Self::ioctl),
+        poll: Some(Self::poll),
+        fasync: Some(Self::fasync),
+        read_iter: Some(Self::read_iter),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `file` was opened by [`Files::open`] and not released.
+    unsafe fn device<'a>(file: *mut bindings::file) -> &'a T {
+        // SAFETY: `open` put an `Arc<T>` there that lives until `release`.
+        unsafe { &*(*file).private_data.cast::<T>() }
+    }
+
+    unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: Both are valid while a file is opened.
+        let result = unsafe { bindings::nonseekable_open(inode, file) };
+        if result != 0 {
+            return result;
+        }
+        // SAFETY: misc_open() has put the miscdevice there, and holds off its deregistration.
+        let device = unsafe { CharDeviceRegistration::<T>::device((*file).private_data.cast()) };
+        match device.open() {
+            Ok(()) => {
+                // SAFETY: The file is ours while it is opened.
+                unsafe { (*file).private_data = Arc::into_raw(device.clone()).cast_mut().cast() };
+                0
+            }
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+        // SAFETY: `open` put it there; nobody uses the file any more.
+        let device = unsafe { Arc::<T>::from_raw((*file).private_data.cast()) };
+        device.release();
+        0
+    }
+
+    unsafe extern "C" fn mmap(
+        file: *mut bindings::file,
+        vma: *mut bindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: The file is open.
+        let device = unsafe { Self::device(file) };
+        // SAFETY: The vma is valid and its offset set.
+        let offset = unsafe { (*vma).vm_pgoff } as u64;
+        // SAFETY: The vma is being set up.
+        let vma = unsafe { VmaNew::from_raw(vma) };
+        let shared = vma.flags() & bindings::VM_SHARED as kernel::mm::virt::vm_flags_t != 0;
+        let Some(offset) = offset.checked_mul(kernel::page::PAGE_SIZE as u64) else {
+            return EINVAL.to_errno();
+        };
+        match device.mmap(vma, offset, shared) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    unsafe extern "C" fn ioctl(
+        file: *mut bindings::file,
+        request: c_uint,
+        argument: c_ulong,
+    ) -> c_long {
+        // SAFETY: The file is open.
+        let device = unsafe { Self::device(file) };
+        match device.ioctl(request, argument as usize) {
+            Ok(value) => value as c_long,
+            Err(error) => error.to_errno() as c_long,
+        }
+    }
+
+    unsafe extern "C" fn poll(
+        file: *mut bindings::file,
+        table: *mut bindings::poll_table_struct,
+    ) -> bindings::__poll_t {
+        // SAFETY: The file is open.
+        let device = unsafe { Self::device(file) };
+        // SAFETY: The file is valid, and not in an fdget_pos region of this thread.
+        let file = unsafe { File::from_raw_file(file) };
+        // SAFETY: The table is null or valid for this call.
+        let table = unsafe { PollTable::from_raw(table) };
+        table.register_wait(file, &device.readiness().sleepers);
+        let readable = device.poll();
+        let bit = |set, bits| if set { bits } else { 0 };
+        bit(readable.input, bindings::POLLIN | bindings::POLLRDNORM)
+            | bit(readable.error, bindings::POLLERR)
+            | bit(readable.gone, bindings::POLLHUP | bindings::POLLERR)
+    }
+
+    unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
+        // SAFETY: The file is open.
+        let device = unsafe { Self::device(file) };
+        // SAFETY: The list belongs to this device, whose files remove themselves by this function
+        // before they are released.
+        unsafe { bindings::fasync_helper(fd, file, on, device.readiness().signals.get()) }
+    }
+
+    unsafe extern "C" fn read_iter(
+        kiocb: *mut bindings::kiocb,
+        iov: *mut bindings::iov_iter,
+    ) -> isize {
+        // SAFETY: The kiocb is valid and of an open file.
+        let (device, flags) = unsafe {
+            let file = (*kiocb).ki_filp;
+            (Self::device(file), (*file).f_flags)
+        };
+        // SAFETY: A valid destination for this call.
+        let iov = unsafe { IovIterDest::from_raw(iov) };
+        match device.read(flags & bindings::O_NONBLOCK != 0, iov) {
+            Ok(bytes) => bytes as isize,
+            Err(error) => error.to_errno() as isize,
+        }
+    }
+}

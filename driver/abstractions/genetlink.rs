@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Generic netlink commands: requests, replies, dumps and multicast.
+//!
+//! The kernel crate has multicast of its own messages only.
+
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    error::to_result,
+    fmt,
+    module::this_module,
+    net::netlink::MulticastGroup,
+    prelude::*,
+    types::Opaque, //
+};
+
+extern "C" {
+    fn dmaframe_nla_get_u32(nla: *const bindings::nlattr) -> u32;
+    fn dmaframe_nla_string(nla: *const bindings::nlattr) -> *const c_char;
+    fn dmaframe_nla_put_uint(skb: *mut bindings::sk_buff, ty: c_int, value: u64) -> c_int;
+    fn dmaframe_genlmsg_reply(
+        skb: *mut bindings::sk_buff,
+        info: *mut bindings::genl_info,
+    ) -> c_int;
+    fn dmaframe_dump_portid(cb: *mut bindings::netlink_callback) -> u32;
+    fn dmaframe_extack(info: *mut bindings::genl_info, text: *const c_char, bytes: c_int);
+}
+
+/// What an attribute of a request holds.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Policy(bindings::nla_policy);
+
+// SAFETY: Plain data with null pointers.
+unsafe impl Sync for Policy {}
+
+impl Policy {
+    const fn of(ty: u32, bytes: u16) -> Self {
+        let mut policy: bindings::nla_policy = pin_init::zeroed();
+        policy.type_ = ty as u8;
+        policy.len = bytes;
+        Self(policy)
+    }
+
+    /// Refused in requests.
+    pub(crate) const REJECT: Self = Self::of(bindings::NLA_REJECT, 0);
+    /// 32 bits.
+    pub(crate) const U32: Self = Self::of(bindings::NLA_U32, 0);
+
+    /// A string of at most `bytes` bytes and its NUL.
+    pub(crate) const fn string(bytes: u16) -> Self {
+        Self::of(bindings::NLA_NUL_STRING, bytes)
+    }
+}
+
+/// A request whose attributes passed their policy.
+pub(crate) struct Request<'a> {
+    info: *mut bindings::genl_info,
+    policy: &'static [Policy],
+    _info: PhantomData<&'a bindings::genl_info>,
+}
+
+impl Request<'_> {
+    fn attribute(&self, attribute: u16, ty: u32) -> Option<*const bindings::nlattr> {
+        let policy = self.policy.get(usize::from(attribute))?;
+        if u32::from(policy.0.type_) != ty {
+            return None;
+        }
+        // SAFETY: The core allocates one pointer for each attribute of the policy.
+        let nla = unsafe { *(*self.info).attrs.add(usize::from(attribute)) };
+        (!nla.is_null()).then_some(nla.cast_const())
+    }
+
+    /// A 32-bit attribute, if given.
+    pub(crate) fn u32(&self, attribute: u16) -> Option<u32> {
+        let nla = self.attribute(attribute, bindings::NLA_U32)?;
+        // SAFETY: The core has checked it against the policy, which says `U32`.
+        Some(unsafe { dmaframe_nla_get_u32(nla) })
+    }
+
+    /// A string attribute, if given.
+    pub(crate) fn string(&self, attribute: u16) -> Option<&CStr> {
+        let nla = self.attribute(attribute, bindings::NLA_NUL_STRING)?;
+        // SAFETY: The core has checked for the NUL; the request outlives `self`.
+        Some(unsafe { CStr::from_char_ptr(dmaframe_nla_string(nla)) })
+    }
+
+    /// Tells the sender what is wrong.
+    pub(crate) fn explain(&self, text: fmt::Arguments<'_>) {
+        if let Ok(text) = kernel::str::CString::try_from_fmt(text) {
+            let bytes = text.to_bytes().len() as c_int;
+            // SAFETY: `info` is valid, and the text is copied.
+            unsafe { dmaframe_extack(self.info, text.as_char_ptr(), bytes) };
+        }
+    }
+}
+
+/// A message under construction, in a buffer that somebody else owns.
+pub(crate) struct Message {
+    skb: *mut bindings::sk_buff,
+}
+
+impl Message {
+    /// Adds 32 bits.
+    pub(crate) fn put_u32(&mut self, attribute: u16, value: u32) -> Result {
+        self.put(attribute, &value.to_ne_bytes())
+    }
+
+    /// Adds a `uint`: 32 or 64 bits.
+    pub(crate) fn put_uint(&mut self, attribute: u16, value: u64) -> Result {
+        // SAFETY: `skb` is valid while a message is made.
+        to_result(unsafe { dmaframe_nla_put_uint(self.skb, c_int::from(attribute), value) })
+    }
+
+    /// Adds a string.
+    pub(crate) fn put_string(&mut self, attribute: u16, value: &CStr) -> Result {
+        self.put(attribute, value.to_bytes_with_nul())
+    }
+
+    fn put(&mut self, attribute: u16, bytes: &[u8]) -> Result {
+        let length = c_int::try_from(bytes.len())?;
+        // SAFETY: `skb` is valid while a message is made, and `bytes` are as many as told.
+        to_result(unsafe {
+            bindings::nla_put(self.skb, c_int::from(attribute), length, bytes.as_ptr().cast())
+        })
+    }
+}
+
+/// What a family does.
+pub(crate) trait Commands: Sized + 'static {
+    /// A request for one object. The reply carries `REPLY` as its command.
+    fn get(request: &Request<'_>, reply: &mut Message) -> Result;
+    /// Writes object number `index` of a dump; false after the last.
+    fn dump(index: usize, message: &mut Message) -> Result<bool>;
+    /// A request for a change.
+    fn set(request: &Request<'_>) -> Result;
+
+    /// The command of [`Commands::get`] and of its replies.
+    const GET: u8;
+    /// The command of [`Commands::set`], for CAP_NET_ADMIN only.
+    const SET: u8;
+    /// What requests for one object may hold.
+    fn get_policy() -> &'static [Policy];
+    /// What requests for a change may hold.
+    fn set_policy() -> &'static [Policy];
+    /// The family.
+    fn family() -> &'static Family<Self>;
+}
+
+/// A generic netlink family with a get (one or all), a set and one group.
+#[repr(transparent)]
+pub(crate) struct Family<C: Commands> {
+    inner: Opaque<bindings::genl_family>,
+    _commands: PhantomData<C>,
+}
+
+// SAFETY: Netlink locks the family.
+unsafe impl<C: Commands> Sync for Family<C> {}
+
+/// The three operations of a family, as the core wants them: sorted.
+#[repr(transparent)]
+pub(crate) struct Operations([bindings::genl_split_ops; 3]);
+
+// SAFETY: Never written.
+unsafe impl Sync for Operations {}
+
+impl Operations {
+    /// The operations of `C`, with the tables that its policies are.
+    pub(crate) const fn new<C: Commands>(
+        get_policy: &'static [Policy],
+        set_policy: &'static [Policy],
+    ) -> Self {
+        let mut get: bindings::genl_split_ops = pin_init::zeroed();
+        get.__bindgen_anon_1.__bindgen_anon_1 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
+            pre_doit: None,
+            doit: Some(get_one::<C>),
+            post_doit: None,
+        };
+        get.policy = get_policy.as_ptr().cast();
+        get.maxattr = get_policy.len() as u32 - 1;
+        get.cmd = C::GET;
+        get.flags = bindings::GENL_CMD_CAP_DO as u8;
+
+        let mut dump: bindings::genl_split_ops = pin_init::zeroed();
+        dump.__bindgen_anon_1.__bindgen_anon_2 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
+            start: None,
+            dumpit: Some(get_all::<C>),
+            done: None,
+        };
+        dump.cmd = C::GET;
+        dump.flags = bindings::GENL_CMD_CAP_DUMP as u8;
+
+        let mut set: bindings::genl_split_ops = pin_init::zeroed();
+        set.__bindgen_anon_1.__bindgen_anon_1 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
+            pre_doit: None,
+            doit: Some(set_one::<C>),
+            post_doit: None,
+        };
+        set.policy = set_policy.as_ptr().cast();
+        set.maxattr = set_policy.len() as u32 - 1;
+        set.cmd = C::SET;
+        set.flags = (bindings::GENL_CMD_CAP_DO | bindings::GENL_ADMIN_PERM) as u8;
+
+        Self([get, dump, set])
+    }
+}
+
+impl<C: Commands> Family<C> {
+    /// A family of that name and version, for a static.
+    pub(crate) const fn new(
+        name: &'static CStr,
+        version: u8,
+        operations: &'static Operations,
+        groups: &'static [MulticastGroup; 1],
+    ) -> Self {
+        let mut family: bindings::genl_family = pin_init::zeroed();
+        let name = name.to_bytes_with_nul();
+        assert!(name.len() <= family.name.len());
+        let mut i = 0;
+        while i < name.len() {
+            family.name[i] = name[i];
+            i += 1;
+        }
+        family.version = version as u32;
+        family.module = this_module::<crate::LocalModule>().as_ptr();
+        family.split_ops = operations.0.as_ptr();
+        family.n_split_ops = operations.0.len() as u8;
+        family.resv_start_op = 1;
+        family.mcgrps = groups.as_ptr().cast();
+        family.n_mcgrps = 1;
+        Self { inner: Opaque::new(family), _commands: PhantomData }
+    }
+
+    /// Makes the family known until the registration is dropped.
+    pub(crate) fn register(&'static self) -> Result<Registration<C>> {
+        // SAFETY: A complete family that is never moved or freed.
+        to_result(unsafe { bindings::genl_register_family(self.inner.get()) })?;
+        Ok(Registration(self))
+    }
+
+    /// Sends a message of command `command` to the family's group, if anybody listens.
+    pub(crate) fn multicast(
+        &'static self,
+        command: u8,
+        fill: impl FnOnce(&mut Message) -> Result,
+    ) -> Result {
+        // SAFETY: The family is registered for as long as the module has devices.
+        let listeners = unsafe {
+            bindings::genl_has_listeners(self.inner.get(), &raw mut bindings::init_net, 0)
+        };
+        if listeners == 0 {
+            return Ok(());
+        }
+        let skb = self.message(0, 0, 0, command, None, fill)?;
+        // SAFETY: The message is complete; this takes it over.
+        let sent = unsafe {
+            bindings::genlmsg_multicast(self.inner.get(), skb, 0, 0, bindings::GFP_KERNEL)
+        };
+        match to_result(sent) {
+            // The last listener left meanwhile.
+            Err(error) if error == ESRCH => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// Makes a message, in `into` or in a buffer of its own. An error leaves `into` as it was.
+    fn message(
+        &self,
+        portid: u32,
+        sequence: u32,
+        flags: c_int,
+        command: u8,
+        into: Option<*mut bindings::sk_buff>,
+        fill: impl FnOnce(&mut Message) -> Result,
+    ) -> Result<*mut bindings::sk_buff> {
+        let skb = match into {
+            Some(skb) => skb,
+            // SAFETY: Any size may be asked for.
+            None => unsafe {
+                bindings::genlmsg_new(bindings::GENLMSG_DEFAULT_SIZE, bindings::GFP_KERNEL)
+            },
+        };
+        if skb.is_null() {
+            return Err(ENOMEM);
+        }
+        // SAFETY: `skb` is valid, and the family registered.
+        let header = unsafe {
+            bindings::genlmsg_put(skb, portid, sequence, self.inner.get(), flags, command)
+        };
+        let result = if header.is_null() {
+            Err(EMSGSIZE)
+        } else {
+            let result = fill(&mut Message { skb });
+            if result.is_ok() {
+                // SAFETY: `header` is the header of the message in `skb`.
+                unsafe { bindings::genlmsg_end(skb, header) };
+            } else {
+                // SAFETY: As above.
+                unsafe { bindings::genlmsg_cancel(skb, header) };
+            }
+            result
+        };
+        if result.is_err() && into.is_none() {
+            // SAFETY: We own the buffer that we made.
+            unsafe { bindings::nlmsg_free(skb) };
+        }
+        result.map(|()| skb)
+    }
+}
+
+/// A registered family.
+pub(crate) struct Registration<C: Commands>(&'static Family<C>);
+
+impl<C: Commands> Drop for Registration<C> {
+    fn drop(&mut self) {
+        // SAFETY: It is registered.
+        unsafe { bindings::genl_unregister_family(self.0.inner.get()) };
+    }
+}
+
+unsafe extern "C" fn get_one<C: Commands>(
+    _skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    let request = Request { info, policy: C::get_policy(), _info: PhantomData };
+    // SAFETY: `info` is valid for this call.
+    let (portid, sequence) = unsafe { ((*info).snd_portid, (*info).snd_seq) };
+    let fill = |reply: &mut Message| C::get(&request, reply);
+    match C::family().message(portid, sequence, 0, C::GET, None, fill) {
+        // SAFETY: The message is complete; this takes it over.
+        Ok(skb) => unsafe { dmaframe_genlmsg_reply(skb, info) },
+        Err(error) => error.to_errno(),
+    }
+}
+
+unsafe extern "C" fn get_all<C: Commands>(
+    skb: *mut bindings::sk_buff,
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
+    // SAFETY: `cb` is valid for this call, and its context ours: zero at the beginning.
+    let (portid, sequence, next) = unsafe {
+        let context = &raw mut (*cb).__bindgen_anon_1;
+        (dmaframe_dump_portid(cb), (*(*cb).nlh).nlmsg_seq, context.cast::<usize>())
+    };
+    let mut written = 0;
+    loop {
+        // SAFETY: The context is larger than a `usize`, and aligned for one.
+        let index = unsafe { *next };
+        let mut more = false;
+        let result = C::family().message(
+            portid,
+            sequence,
+            bindings::NLM_F_MULTI as c_int,
+            C::GET,
+            Some(skb),
+            |message| {
+                more = C::dump(index, message)?;
+                // An empty message is cancelled.
+                if more {
+                    Ok(())
+                } else {
+                    Err(ENOENT)
+                }
+            },
+        );
+        match result {
+            Ok(_) => {
+                // SAFETY: As above.
+                unsafe { *next = index + 1 };
+                written += 1;
+            }
+            Err(error) if error == ENOENT && !more => break,
+            // The buffer is full: the rest goes into the next one.
+            Err(error) if error == EMSGSIZE && written > 0 => break,
+            Err(error) => return error.to_errno(),
+        }
+    }
+    // SAFETY: `skb` is valid. Its length tells the core whether there may be more.
+    unsafe { (*skb).len as c_int }
+}
+
+unsafe extern "C" fn set_one<C: Commands>(
+    _skb: *mut bindings::sk_buff,
+    info: *mut bindings::genl_info,
+) -> c_int {
+    let request = Request { info, policy: C::set_policy(), _info: PhantomData };
+    match C::set(&request) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}

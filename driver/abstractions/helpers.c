@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Functions for the inlines and macros that bindgen cannot see, as in the
+ * kernel's own rust/helpers.
+ */
+
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/mm.h>
+#include <net/genetlink.h>
+
+struct page *dmaframe_alloc_pages(unsigned int order);
+struct page *dmaframe_alloc_pages(unsigned int order)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN;
+
+	/* A caller with a smaller order to fall back to is better off at once. */
+	if (order)
+		gfp |= __GFP_NORETRY;
+	return alloc_pages(gfp, order);
+}
+
+void *dmaframe_page_address(const struct page *page);
+void *dmaframe_page_address(const struct page *page)
+{
+	return page_address(page);
+}
+
+dma_addr_t dmaframe_dma_map_page(struct device *dev, struct page *page,
+				 size_t size, enum dma_data_direction dir);
+dma_addr_t dmaframe_dma_map_page(struct device *dev, struct page *page,
+				 size_t size, enum dma_data_direction dir)
+{
+	dma_addr_t bus = dma_map_page(dev, page, 0, size, dir);
+
+	return dma_mapping_error(dev, bus) ? DMA_MAPPING_ERROR : bus;
+}
+
+void dmaframe_dma_unmap_page(struct device *dev, dma_addr_t bus, size_t size,
+			     enum dma_data_direction dir);
+void dmaframe_dma_unmap_page(struct device *dev, dma_addr_t bus, size_t size,
+			     enum dma_data_direction dir)
+{
+	dma_unmap_page(dev, bus, size, dir);
+}
+
+void dmaframe_dma_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
+			       enum dma_data_direction dir);
+void dmaframe_dma_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
+			       enum dma_data_direction dir)
+{
+	dma_sync_single_for_cpu(dev, bus, size, dir);
+}
+
+void dmaframe_dma_sync_for_device(struct device *dev, dma_addr_t bus,
+				  size_t size, enum dma_data_direction dir);
+void dmaframe_dma_sync_for_device(struct device *dev, dma_addr_t bus,
+				  size_t size, enum dma_data_direction dir)
+{
+	dma_sync_single_for_device(dev, bus, size, dir);
+}
+
+u32 dmaframe_nla_get_u32(const struct nlattr *nla);
+u32 dmaframe_nla_get_u32(const struct nlattr *nla)
+{
+	return nla_get_u32(nla);
+}
+
+const char *dmaframe_nla_string(const struct nlattr *nla);
+const char *dmaframe_nla_string(const struct nlattr *nla)
+{
+	return nla_data(nla);
+}
+
+int dmaframe_nla_put_uint(struct sk_buff *skb, int type, u64 value);
+int dmaframe_nla_put_uint(struct sk_buff *skb, int type, u64 value)
+{
+	return nla_put_uint(skb, type, value);
+}
+
+int dmaframe_genlmsg_reply(struct sk_buff *skb, struct genl_info *info);
+int dmaframe_genlmsg_reply(struct sk_buff *skb, struct genl_info *info)
+{
+	return genlmsg_reply(skb, info);
+}
+
+u32 dmaframe_dump_portid(struct netlink_callback *cb);
+u32 dmaframe_dump_portid(struct netlink_callback *cb)
+{
+	return NETLINK_CB(cb->skb).portid;
+}
+
+void dmaframe_extack(struct genl_info *info, const char *text, int bytes);
+void dmaframe_extack(struct genl_info *info, const char *text, int bytes)
+{
+	NL_SET_ERR_MSG_FMT(info->extack, "%.*s", bytes, text);
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe wrappers that the kernel crate still lacks.
+//!
+//! All of the driver's `unsafe` is here, one need a file; each is written to be moved into the
+//! kernel crate as it stands. `helpers.c` makes functions of C's inlines and macros.
+
+// bindgen leaves structures without fields where a kernel option is off (lock classes); they are
+// only ever behind pointers here.
+#![allow(improper_ctypes)]
+
+pub(crate) mod attribute;
+pub(crate) mod char_device;
+pub(crate) mod dma;
+pub(crate) mod genetlink;
+pub(crate) mod irq_thread;
+pub(crate) mod pages;

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the rest of the driver knows of a DMA engine.
+//!
+//! An implementation runs one channel. Everything above deals in bus addresses and segments; how
+//! they become descriptors and register writes is the implementation's own.
+
+use board::chain::{Limits, Plan, PlanError};
+use kernel::prelude::*;
+
+/// A free-running hardware counter that the engine can copy into memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    /// Bus address of the counter: low word, then high word.
+    pub(crate) bus: u64,
+    /// Ticks per second.
+    pub(crate) hz: u32,
+}
+
+/// What an interrupt was about.
+pub(crate) enum Acknowledge {
+    /// Another device's.
+    NotOurs,
+    /// The chain ended.
+    Done,
+    /// The engine stopped at an error; its bits are not zero.
+    Error(u32),
+}
+
+/// Plans frame `n` of a chain; false when there is none.
+pub(crate) type NextFrame<'a> = dyn FnMut(u32, &mut Plan) -> Result<bool, PlanError> + 'a;
+
+/// A chain that was written into a pool.
+pub(crate) struct Encoded {
+    /// How many frames it makes.
+    pub(crate) frames: u32,
+    /// How many bytes of the pool it takes.
+    pub(crate) bytes: usize,
+}
+
+/// One channel of a DMA engine.
+pub(crate) trait Engine: Send + Sync {
+    /// The engine's name.
+    fn name(&self) -> &'static [u8];
+
+    /// The channel's number on its engine.
+    fn channel(&self) -> u32;
+
+    /// What its transfers are limited to.
+    fn limits(&self) -> Limits;
+
+    /// The counter that frames are stamped with.
+    fn stamp(&self) -> Stamp;
+
+    /// Whether memory at `bus` is reached with what other masters wrote, and not by a cache or
+    /// alias of the engine's own.
+    fn reaches(&self, bus: u64) -> bool;
+
+    /// Writes a finite chain of as many frames as `next` plans and `pool` holds. The engine will
+    /// see `pool` at `pool_bus`. The chain interrupts once, at its end.
+    fn encode(
+        &self,
+        pool: &mut [u8],
+        pool_bus: u64,
+        next: &mut NextFrame<'_>,
+    ) -> Result<Encoded, PlanError>;
+
+    /// Starts the chain at `pool_bus`. It may have ended, and interrupted, before this returns.
+    fn start(&self, pool_bus: u64);
+
+    /// In hard interrupt context: silences the channel and tells why it interrupted.
+    fn acknowledge(&self) -> Acknowledge;
+
+    /// Stops the channel. Returns when it is idle: no write of it is on its way any more.
+    fn stop(&self) -> Result;
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The generic netlink family `dmaframe`.
+//!
+//! Reference: Documentation/netlink/specs/dmaframe.yaml; `board::netlink` has its numbers.
+
+use crate::{
+    abstractions::genetlink::{
+        self,
+        Commands,
+        Message,
+        Operations,
+        Policy,
+        Request, //
+    },
+    channel::{
+        fault_of,
+        Channel,
+        Settings,
+        SettingsError,
+        Snapshot, //
+    },
+    registry, //
+};
+use board::{
+    netlink::{Attribute, Command, Event, ATTRIBUTE_MAX, EVENTS, FAMILY as NAME, VERSION},
+    uapi::NAME_BYTES,
+};
+use kernel::{
+    net::netlink::MulticastGroup,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The family's commands.
+pub(crate) struct Devices;
+
+const COUNT: usize = ATTRIBUTE_MAX as usize + 1;
+
+/// A policy that allows `N` attributes and refuses the rest.
+const fn policy<const N: usize>(allowed: [(Attribute, Policy); N]) -> [Policy; COUNT] {
+    let mut table = [Policy::REJECT; COUNT];
+    let mut i = 0;
+    while i < N {
+        table[allowed[i].0 as usize] = allowed[i].1;
+        i += 1;
+    }
+    table
+}
+
+static GET_POLICY: [Policy; COUNT] = policy([(Attribute::Id, Policy::U32)]);
+static SET_POLICY: [Policy; COUNT] = policy([
+    (Attribute::Id, Policy::U32),
+    (Attribute::Source, Policy::string(NAME_BYTES as u16 - 1)),
+    (Attribute::FrameBytes, Policy::U32),
+    (Attribute::Slots, Policy::U32),
+    (Attribute::Policy, Policy::U32),
+    (Attribute::IntervalUs, Policy::U32),
+]);
+static OPERATIONS: Operations = Operations::new::<Devices>(&GET_POLICY, &SET_POLICY);
+static GROUPS: [MulticastGroup; 1] = [MulticastGroup::const_new(EVENTS)];
+static FAMILY: genetlink::Family<Devices> =
+    genetlink::Family::new(NAME, VERSION, &OPERATIONS, &GROUPS);
+
+/// Makes the family known until the registration is dropped.
+pub(crate) fn register() -> Result<genetlink::Registration<Devices>> {
+    FAMILY.register()
+}
+
+fn find(request: &Request<'_>) -> Result<Arc<Channel>> {
+    let Some(id) = request.u32(Attribute::Id as u16) else {
+        request.explain(fmt!("the attribute id is missing: which device?"));
+        return Err(EINVAL);
+    };
+    registry::find(id).ok_or_else(|| {
+        request.explain(fmt!("there is no device {id}"));
+        ENODEV
+    })
+}
+
+fn fill(channel: &Channel, now: &Snapshot, message: &mut Message) -> Result {
+    let (shape, stats) = (&now.shape, &now.stats);
+    message.put_u32(Attribute::Id as u16, channel.id)?;
+    message.put_string(Attribute::Name as u16, &channel.name)?;
+    message.put_u32(Attribute::Channel as u16, channel.engine_channel())?;
+    message.put_u32(Attribute::State as u16, now.state as u32)?;
+    message.put_string(Attribute::Source as u16, channel.source_name(shape.source))?;
+    message.put_u32(Attribute::FrameBytes as u16, shape.frame_bytes)?;
+    message.put_u32(Attribute::Slots as u16, shape.slots)?;
+    message.put_u32(Attribute::Policy as u16, shape.policy as u32)?;
+    message.put_u32(Attribute::IntervalUs as u16, shape.interval_us)?;
+    message.put_uint(Attribute::Frames as u16, stats.frames)?;
+    message.put_uint(Attribute::Lost as u16, stats.lost)?;
+    message.put_uint(Attribute::Bytes as u16, stats.bytes)?;
+    message.put_uint(Attribute::Errors as u16, stats.errors)?;
+    message.put_u32(Attribute::Fault as u16, fault_of(stats) as u32)
+}
+
+/// Tells the group what happened to a channel.
+pub(crate) fn send(channel: &Channel, now: &Snapshot, event: Event) {
+    let sent = FAMILY.multicast(Command::DeviceEvent as u8, |message| {
+        message.put_u32(Attribute::Event as u16, event as u32)?;
+        fill(channel, now, message)
+    });
+    if let Err(error) = sent {
+        pr_warn!("event {} of device {} was not sent: {error:?}\n", event.name(), channel.id);
+    }
+}
+
+impl Commands for Devices {
+    const GET: u8 = Command::DeviceGet as u8;
+    const SET: u8 = Command::DeviceSet as u8;
+
+    fn get_policy() -> &'static [Policy] {
+        &GET_POLICY
+    }
+
+    fn set_policy() -> &'static [Policy] {
+        &SET_POLICY
+    }
+
+    fn family() -> &'static genetlink::Family<Self> {
+        &FAMILY
+    }
+
+    fn get(request: &Request<'_>, reply: &mut Message) -> Result {
+        let channel = find(request)?;
+        fill(&channel, &channel.snapshot(), reply)
+    }
+
+    fn dump(index: usize, message: &mut Message) -> Result<bool> {
+        let Some(channel) = registry::nth(index) else { return Ok(false) };
+        fill(&channel, &channel.snapshot(), message)?;
+        Ok(true)
+    }
+
+    fn set(request: &Request<'_>) -> Result {
+        let channel = find(request)?;
+        let settings = Settings {
+            source: request.string(Attribute::Source as u16).map(CStr::to_bytes),
+            frame_bytes: request.u32(Attribute::FrameBytes as u16),
+            slots: request.u32(Attribute::Slots as u16),
+            policy: request.u32(Attribute::Policy as u16),
+            interval_us: request.u32(Attribute::IntervalUs as u16),
+        };
+        channel.set(&settings).map_err(|error| {
+            match &error {
+                SettingsError::Busy => request.explain(fmt!("a stream uses the device: close it first")),
+                SettingsError::NoSource => request.explain(fmt!("the device has no such source")),
+                SettingsError::Policy(raw) => request.explain(fmt!("there is no policy {raw}")),
+                SettingsError::Shape(error) => request.explain(format_args!("{error}")),
+                SettingsError::Gone => request.explain(fmt!("the device was unbound")),
+            }
+            error.into()
+        })
+    }
+}

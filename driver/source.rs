@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sources: what the child nodes of the device-tree node describe.
+
+use crate::abstractions::{
+    dma::{
+        Direction,
+        Mapping, //
+    },
+    pages::Pages, //
+};
+use board::{
+    chain::{Origin, Width},
+    pattern,
+    stream::{FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX, INTERVAL_US_MIN},
+    uapi::{self, SourceInfo, NAME_BYTES},
+};
+use kernel::{
+    device::{
+        property::FwNode,
+        Device, //
+    },
+    page::PAGE_SIZE,
+    prelude::*,
+    str::CString, //
+};
+
+/// Payload of a frame when the node says nothing.
+const FRAME_BYTES: u32 = 4096;
+
+/// A source.
+pub(crate) struct Source {
+    pub(crate) name: CString,
+    /// `None` for the pattern, whose memory is mapped as long as the device is bound.
+    register: Option<Register>,
+    pub(crate) frame_bytes: u32,
+    pub(crate) interval_us: u32,
+}
+
+/// A range of bus addresses.
+struct Register {
+    bus: u32,
+    bytes: u32,
+    increments: bool,
+    width: Width,
+    dreq: u8,
+}
+
+impl Source {
+    /// The source that `node`, a child of `dev`'s, describes.
+    pub(crate) fn new(dev: &Device, node: &FwNode) -> Result<Self> {
+        let full = CString::try_from_fmt(fmt!("{}", node.display_name()))?;
+        let name = full.to_bytes().split(|&byte| byte == b'@').next().unwrap_or(b"");
+        let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
+        if name.is_empty() || name.len() >= NAME_BYTES {
+            dev_err!(dev, "source '{name}': a name has 1 to {} bytes\n", NAME_BYTES - 1);
+            return Err(EINVAL);
+        }
+        let refuse = |property: &str, value: u32| {
+            dev_err!(dev, "source '{name}': {property} = {value} is refused by the binding\n");
+            EINVAL
+        };
+
+        let frame_bytes = node.property_read::<u32>(c"dmaframe,frame-bytes").or(FRAME_BYTES);
+        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&frame_bytes)
+            || frame_bytes % FRAME_GRANULARITY != 0
+        {
+            return Err(refuse("dmaframe,frame-bytes", frame_bytes));
+        }
+        let interval_us = node.property_read::<u32>(c"dmaframe,interval-us").or(0);
+        if interval_us != 0 && !(INTERVAL_US_MIN..=INTERVAL_US_MAX).contains(&interval_us) {
+            return Err(refuse("dmaframe,interval-us", interval_us));
+        }
+        let register = if node.property_read_bool(c"dmaframe,pattern") {
+            None
+        } else {
+            let width = node.property_read::<u32>(c"dmaframe,width").or(4);
+            let dreq = node.property_read::<u32>(c"dmaframe,dreq").or(0);
+            let reg = node.property_read_array_vec::<u32>(c"reg", 2)?.required_by(dev)?;
+            let (bus, bytes) = (reg[0], reg[1]);
+            let width_of = Width::from_bytes(width).ok_or_else(|| refuse("dmaframe,width", width))?;
+            if bus % width != 0 || bus.checked_add(bytes).is_none() {
+                return Err(refuse("reg address", bus));
+            }
+            if bytes == 0 || bytes % width != 0 {
+                return Err(refuse("reg size", bytes));
+            }
+            if frame_bytes % width != 0 {
+                return Err(refuse("dmaframe,frame-bytes", frame_bytes));
+            }
+            Some(Register {
+                bus,
+                bytes,
+                increments: node.property_read_bool(c"dmaframe,increment"),
+                width: width_of,
+                dreq: u8::try_from(dreq)
+                    .ok()
+                    .filter(|dreq| *dreq < 32)
+                    .ok_or_else(|| refuse("dmaframe,dreq", dreq))?,
+            })
+        };
+        let name = CString::try_from_fmt(fmt!("{name}"))?;
+        Ok(Self { name, register, frame_bytes, interval_us })
+    }
+
+    /// Where frame `sequence` is read from; `reference` is the pattern's memory.
+    pub(crate) fn origin(&self, sequence: u64, reference: &Reference) -> Origin {
+        match &self.register {
+            Some(register) => Origin {
+                bus: register.bus.into(),
+                bytes: register.bytes,
+                offset: 0,
+                increments: register.increments,
+                width: register.width,
+                dreq: register.dreq,
+            },
+            None => Origin {
+                bus: reference.bus(),
+                bytes: pattern::REFERENCE_BYTES as u32,
+                offset: pattern::offset(sequence),
+                increments: true,
+                width: Width::Bits32,
+                dreq: 0,
+            },
+        }
+    }
+
+    /// Whether frames may have `bytes` of payload.
+    pub(crate) fn allows(&self, bytes: u32) -> bool {
+        self.register.as_ref().is_none_or(|register| bytes % register.width.bytes() == 0)
+    }
+
+    /// What userland is told.
+    pub(crate) fn info(&self, index: u32) -> SourceInfo {
+        let mut info = SourceInfo {
+            index,
+            name: uapi::name_field(self.name.to_bytes()),
+            width: 4,
+            frame_bytes: self.frame_bytes,
+            interval_us: self.interval_us,
+            ..SourceInfo::default()
+        };
+        match &self.register {
+            Some(register) => {
+                info.bus = register.bus.into();
+                info.bytes = register.bytes;
+                info.width = register.width.bytes();
+                info.dreq = register.dreq.into();
+                if register.increments {
+                    info.flags |= uapi::SOURCE_INCREMENTS;
+                }
+            }
+            None => {
+                info.bytes = pattern::REFERENCE_BYTES as u32;
+                info.flags = uapi::SOURCE_INCREMENTS | uapi::SOURCE_PATTERN;
+            }
+        }
+        info
+    }
+}
+
+/// The pattern's memory, as the engine sees it.
+pub(crate) struct Reference {
+    // Before the pages: it is unmapped before they are freed.
+    mapping: Mapping,
+    _pages: Pages,
+}
+
+impl Reference {
+    /// # Safety
+    ///
+    /// `dev` is bound now and until this is dropped.
+    pub(crate) unsafe fn new(dev: &Device) -> Result<Self> {
+        let order = (pattern::REFERENCE_BYTES / PAGE_SIZE).ilog2();
+        let mut pages = Pages::new(order)?;
+        pattern::fill(pages.as_mut_slice());
+        // SAFETY: By the contract; the pages are dropped after the mapping.
+        let mapping = unsafe { Mapping::new(dev, &pages, Direction::ToDevice)? };
+        Ok(Self { mapping, _pages: pages })
+    }
+
+    /// Where the engine sees its first byte.
+    pub(crate) fn bus(&self) -> u64 {
+        self.mapping.bus()
+    }
+}

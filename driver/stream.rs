@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A stream: a ring, the driver's half of its protocol, and the chains that fill it.
+//!
+//! ```text
+//! reclaim -> plan -> start -> (interrupt) -> complete: publish -> reclaim ...
+//! ```
+
+use crate::{
+    abstractions::{
+        dma::{
+            Direction,
+            Mapping, //
+        },
+        irq_thread::Wake,
+        pages::Pages, //
+    },
+    channel::Events,
+    engine::Engine,
+    pacer::Pacer,
+    ring::{
+        Ring,
+        SlotMap, //
+    },
+    source::{
+        Reference,
+        Source, //
+    }, //
+};
+use board::{
+    chain::plan_frame,
+    frame::{self, Header, HEADER_BYTES, MAGIC, VERSION},
+    netlink::Event,
+    ring::{Producer, DETACHED, FAULTED, STOPPED},
+    stream::{Fault, Policy, Shape, State, CHAIN_BYTES_MAX},
+    uapi::{Config, Stats},
+};
+use core::sync::atomic::Ordering::{Relaxed, Release};
+use kernel::{
+    device::Device,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+    time::{
+        hrtimer::HrTimerExpires,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// Memory for a chain: 1,024 descriptors of 32 bytes.
+const POOL_ORDER: u32 = 3;
+/// A chain that takes longer than this has failed.
+const CHAIN_SECONDS: i64 = 5;
+/// How often the watchdog looks, and statistics are sent.
+const WATCH_SECONDS: i64 = 1;
+
+/// What a stream needs of the bound device.
+pub(crate) struct Hardware {
+    device: ARef<Device>,
+    reference: Arc<Reference>,
+    // Before the pages: it is unmapped before they are freed.
+    pool_map: Mapping,
+    pool: Pages,
+    /// Where chains are written before they go to the pool in one piece.
+    draft: KVec<u8>,
+}
+
+impl Hardware {
+    /// For a bound `device`. Dropped by [`crate::channel::Channel::shut_down`], before unbind.
+    pub(crate) fn new(
+        device: ARef<Device>,
+        reference: Arc<Reference>,
+        engine: &dyn Engine,
+    ) -> Result<Self> {
+        let pool = Pages::new(POOL_ORDER)?;
+        // SAFETY: `device` is bound until `shut_down` has dropped this; the pages are dropped
+        // after the mapping.
+        let pool_map = unsafe { Mapping::new(&device, &pool, Direction::ToDevice)? };
+        for bus in [pool_map.bus(), reference.bus()] {
+            if !engine.reaches(bus) {
+                dev_err!(
+                    device,
+                    "memory has DMA address {bus:#x}, which the engine does not reach coherently: \
+                     move the node under /soc, whose dma-ranges give the bus alias\n"
+                );
+                return Err(EINVAL);
+            }
+        }
+        let draft = KVec::from_elem(0, pool.bytes(), GFP_KERNEL)?;
+        Ok(Self { device, reference, pool_map, pool, draft })
+    }
+}
+
+/// A chain that the engine runs.
+struct Flight {
+    first: u64,
+    frames: u32,
+    lost_before: u64,
+    since: Instant<Monotonic>,
+}
+
+/// What the engine is doing for a stream.
+enum Run {
+    Stopped,
+    Idle,
+    Flying(Flight),
+    Faulted(Fault),
+}
+
+/// A stream.
+pub(crate) struct Stream {
+    pub(crate) shape: Shape,
+    // Before the ring: slots are unmapped before they are freed.
+    maps: KVec<SlotMap>,
+    pub(crate) ring: Arc<Ring>,
+    producer: Producer,
+    run: Run,
+    /// A fault whose engine was not stopped yet.
+    halt: bool,
+    pace: Option<Pacer>,
+    watch: Option<Pacer>,
+    number: u32,
+    /// The next frame of the source.
+    sequence: u64,
+    /// Frames lost since the last one that was taken.
+    lost_before: u64,
+    /// Paced frames that are due and not taken.
+    due: u64,
+    losing: bool,
+    stats: Stats,
+}
+
+impl Stream {
+    /// A stopped stream with an empty ring; `shape` was checked.
+    pub(crate) fn new(hardware: &Hardware, shape: Shape, stamp_hz: u32) -> Result<Self> {
+        let ring = Arc::new(Ring::new(&shape, stamp_hz)?, GFP_KERNEL)?;
+        // SAFETY: The device is bound for as long as there is a `Hardware`; streams are dropped
+        // before it, and the ring after the maps.
+        let maps = unsafe { ring.map_slots(&hardware.device)? };
+        Ok(Self {
+            shape,
+            maps,
+            ring,
+            producer: Producer::new(shape.slots).ok_or(EINVAL)?,
+            run: Run::Stopped,
+            halt: false,
+            pace: None,
+            watch: None,
+            number: 0,
+            sequence: 0,
+            lost_before: 0,
+            due: 0,
+            losing: false,
+            stats: Stats::default(),
+        })
+    }
+
+    /// The shape, and the ring that came of it.
+    pub(crate) fn config(&self) -> Config {
+        let stride = self.shape.slot_stride(PAGE_SIZE as u32);
+        Config {
+            slot_stride: stride,
+            header_bytes: HEADER_BYTES as u32,
+            slots_bytes: u64::from(stride) * u64::from(self.shape.slots),
+            ..self.shape.into()
+        }
+    }
+
+    /// Bytes that read(2) gives for a frame.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        HEADER_BYTES + self.shape.frame_bytes as usize
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.run {
+            Run::Stopped => State::Configured,
+            Run::Idle | Run::Flying(_) => State::Running,
+            Run::Faulted(_) => State::Faulted,
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        match self.run {
+            Run::Faulted(fault) => fault,
+            _ => Fault::None,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats { fault: self.fault() as u32, stream: self.number, ..self.stats }
+    }
+
+    /// Changes when somebody should look again.
+    pub(crate) fn progress(&self) -> (u64, u32, State) {
+        (self.stats.frames, self.number, self.state())
+    }
+
+    /// Frames that the reader has not returned, as far as is known.
+    pub(crate) fn ready(&self) -> u32 {
+        self.producer.ready()
+    }
+
+    /// The slot of the oldest of them.
+    pub(crate) fn oldest(&self) -> Option<usize> {
+        self.producer.oldest()
+    }
+
+    /// Returns the oldest frame in the name of the reader.
+    pub(crate) fn return_oldest(&mut self) {
+        if self.producer.ready() > 0 {
+            self.ring.consumer().consumer.store(self.producer.after_oldest(), Release);
+            self.reclaim();
+        }
+    }
+
+    /// Begins anew: counters and sequence at zero. Frames that are ready stay.
+    pub(crate) fn start(&mut self, number: u32, wake: Wake) -> Result {
+        if self.shape.interval_us != 0 {
+            let interval = Delta::from_micros(self.shape.interval_us.into());
+            self.pace = Some(Pacer::new(interval, wake)?);
+        }
+        self.watch = Some(Pacer::new(Delta::from_secs(WATCH_SECONDS), wake)?);
+        self.number = number;
+        self.sequence = 0;
+        self.lost_before = 0;
+        self.due = 0;
+        self.losing = false;
+        self.halt = false;
+        self.stats = Stats::default();
+        self.run = Run::Idle;
+        let meta = self.ring.meta();
+        meta.stream.store(number, Relaxed);
+        meta.fault.store(Fault::None as u32, Relaxed);
+        meta.flags.store(0, Release);
+        self.show_counters();
+        Ok(())
+    }
+
+    /// Publishes what the stopped engine has completed, and ends.
+    pub(crate) fn stop(&mut self) {
+        if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Stopped) {
+            self.collect(&flight);
+        }
+        self.end();
+        self.ring.meta().flags.store(STOPPED, Release);
+    }
+
+    fn end(&mut self) {
+        self.pace = None;
+        self.watch = None;
+        self.show_counters();
+    }
+
+    /// Leaves the ring to whoever has it mapped.
+    pub(crate) fn detach(self) {
+        self.ring.meta().flags.fetch_or(STOPPED | DETACHED, Release);
+    }
+
+    fn fail(&mut self, fault: Fault, events: &mut Events) {
+        self.run = Run::Faulted(fault);
+        self.halt = true;
+        self.end();
+        let meta = self.ring.meta();
+        meta.fault.store(fault as u32, Relaxed);
+        meta.flags.store(STOPPED | FAULTED, Release);
+        events.add(Event::Error);
+    }
+
+    /// Whether the engine is still to be stopped after a fault; asked once.
+    pub(crate) fn take_halt(&mut self) -> bool {
+        core::mem::take(&mut self.halt)
+    }
+
+    /// Takes back what the reader returned. False at an impossible index.
+    pub(crate) fn reclaim(&mut self) -> bool {
+        match self.producer.reclaim(self.ring.consumer()) {
+            Ok(_) => true,
+            Err(_) => {
+                self.stats.bad_consumer += 1;
+                false
+            }
+        }
+    }
+
+    /// Takes what the timers have counted. True when the engine has not ended a chain in time: it
+    /// must be stopped, then [`Stream::time_out`] called.
+    pub(crate) fn tick(&mut self, events: &mut Events) -> bool {
+        if let Some(pace) = &self.pace {
+            self.due = self.due.saturating_add(pace.take());
+        }
+        if self.watch.as_ref().is_none_or(|watch| watch.take() == 0) {
+            return false;
+        }
+        events.add(Event::Statistics);
+        matches!(
+            &self.run,
+            Run::Flying(flight) if flight.since.elapsed() > Delta::from_secs(CHAIN_SECONDS)
+        )
+    }
+
+    /// Publishes what the stopped engine has completed, and fails.
+    pub(crate) fn time_out(&mut self, events: &mut Events) {
+        if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Idle) {
+            self.collect(&flight);
+        }
+        self.stats.errors += 1;
+        self.fail(Fault::Timeout, events);
+    }
+
+    /// The chain ended, with these error bits.
+    pub(crate) fn complete(&mut self, error_bits: u32, events: &mut Events) {
+        let flight = match core::mem::replace(&mut self.run, Run::Idle) {
+            Run::Flying(flight) => flight,
+            // No chain of ours: there is nothing to publish.
+            other => {
+                self.run = other;
+                return;
+            }
+        };
+        let complete = self.collect(&flight);
+        if error_bits != 0 {
+            self.stats.errors += 1;
+            self.stats.error_bits = error_bits;
+            self.fail(Fault::Engine, events);
+        } else if !complete {
+            self.stats.errors += 1;
+            self.fail(Fault::Incomplete, events);
+        }
+    }
+
+    /// Publishes the frames of a chain up to the first that the engine has not completed. True
+    /// when that was all.
+    fn collect(&mut self, flight: &Flight) -> bool {
+        let published_ns = Instant::<Monotonic>::now().as_nanos().unsigned_abs();
+        let mut lost = flight.lost_before;
+        let mut done = 0;
+        while done < flight.frames {
+            let slot = self.producer.slot(done);
+            let Some(map) = self.maps.get(slot) else { break };
+            map.to_cpu();
+            let Ok((start, end)) = self.ring.stamps(slot) else { break };
+            if end == 0 {
+                break;
+            }
+            let (start, end) = frame::untear(start, end);
+            let header = Header {
+                magic: MAGIC.into(),
+                version: VERSION.into(),
+                header_bytes: (HEADER_BYTES as u16).into(),
+                sequence: (flight.first + u64::from(done)).into(),
+                lost: core::mem::take(&mut lost).into(),
+                payload_bytes: self.shape.frame_bytes.into(),
+                source: (self.shape.source as u16).into(),
+                flags: 0.into(),
+                device_start: start.into(),
+                device_end: end.into(),
+                published_ns: published_ns.into(),
+                stream: self.number.into(),
+                reserved: 0.into(),
+            };
+            if self.ring.write_header(slot, &header).is_err() {
+                break;
+            }
+            done += 1;
+        }
+        self.stats.frames += u64::from(done);
+        self.stats.bytes += u64::from(done) * u64::from(self.shape.frame_bytes);
+        self.show_counters();
+        self.producer.publish(self.ring.meta(), done);
+        done == flight.frames
+    }
+
+    fn show_counters(&self) {
+        let meta = self.ring.meta();
+        meta.frames.store(self.stats.frames, Relaxed);
+        meta.lost.store(self.stats.lost, Relaxed);
+        meta.bytes.store(self.stats.bytes, Relaxed);
+        meta.errors.store(self.stats.errors, Relaxed);
+    }
+
+    /// Fills free slots, if the engine is idle and there is a reason to.
+    pub(crate) fn pump(
+        &mut self,
+        hardware: &mut Hardware,
+        engine: &dyn Engine,
+        source: &Source,
+        events: &mut Events,
+    ) {
+        if !matches!(self.run, Run::Idle) {
+            return;
+        }
+        if !self.reclaim() {
+            self.fail(Fault::Consumer, events);
+            return;
+        }
+        let Some(frames) = self.frames_to_take(events) else { return };
+        if let Err(error) = self.launch(hardware, engine, source, frames) {
+            pr_err!("a chain cannot be made: {error:?}\n");
+            self.stats.errors += 1;
+            self.fail(Fault::Engine, events);
+        }
+    }
+
+    /// How many frames the next chain should make, or `None` for no chain. What is due and has no
+    /// slot is counted as lost, or waits, as the policy says.
+    fn frames_to_take(&mut self, events: &mut Events) -> Option<u32> {
+        let mut free = self.producer.free();
+        if self.pace.is_some() {
+            let late = self.due.saturating_sub(free.into());
+            self.due -= late;
+            if self.shape.policy == Policy::Drop {
+                self.lose(late, events);
+            }
+            free = self.due as u32;
+        } else if free == 0 {
+            // The engine waits for the reader; whatever it returned meanwhile is taken at once.
+            self.producer.ask_kick(self.ring.meta());
+            if !self.reclaim() {
+                self.fail(Fault::Consumer, events);
+                return None;
+            }
+            free = self.producer.free();
+        }
+        if free == 0 {
+            return None;
+        }
+        self.producer.clear_kick(self.ring.meta());
+        // No more than half of the ring at a time, so that reader and engine overlap.
+        let bytes = self.shape.frame_bytes + HEADER_BYTES as u32;
+        Some(free.min((CHAIN_BYTES_MAX / bytes).max(1)).min(self.shape.slots / 2))
+    }
+
+    fn lose(&mut self, frames: u64, events: &mut Events) {
+        if frames == 0 {
+            // Over once a frame that was due had a slot.
+            self.losing &= self.due == 0;
+            return;
+        }
+        self.sequence += frames;
+        self.lost_before += frames;
+        self.stats.lost += frames;
+        if !core::mem::replace(&mut self.losing, true) {
+            self.stats.overruns += 1;
+            events.add(Event::Overrun);
+        }
+        self.show_counters();
+    }
+
+    /// Plans a chain of up to `frames` frames and starts it.
+    fn launch(
+        &mut self,
+        hardware: &mut Hardware,
+        engine: &dyn Engine,
+        source: &Source,
+        frames: u32,
+    ) -> Result {
+        let (limits, stamp) = (engine.limits(), engine.stamp().bus);
+        let (sequence, bytes) = (self.sequence, self.shape.frame_bytes);
+        let (producer, maps) = (&self.producer, &self.maps);
+        let reference = &hardware.reference;
+        let encoded = engine
+            .encode(&mut hardware.draft, hardware.pool_map.bus(), &mut |n, plan| {
+                let map = match maps.get(producer.slot(n)) {
+                    Some(map) if n < frames => map,
+                    _ => return Ok(false),
+                };
+                let origin = source.origin(sequence + u64::from(n), reference);
+                plan_frame(&limits, stamp, &origin, map.blocks(), bytes, plan)?;
+                Ok(true)
+            })
+            .map_err(|error| {
+                pr_err!("{}\n", format_args!("{error}"));
+                EINVAL
+            })?;
+        let chain = hardware.draft.get(..encoded.bytes).ok_or(EFAULT)?;
+        hardware.pool.write(0, chain)?;
+        hardware.pool_map.sync_for_device();
+        for n in 0..encoded.frames {
+            let slot = self.producer.slot(n);
+            // An end stamp that is not zero will prove that the engine has been here.
+            self.ring.write_header(slot, &Header::default())?;
+            self.maps.get(slot).ok_or(EFAULT)?.to_device();
+        }
+        // All state first: the interrupt may come before `start` returns.
+        self.run = Run::Flying(Flight {
+            first: self.sequence,
+            frames: encoded.frames,
+            lost_before: core::mem::take(&mut self.lost_before),
+            since: Instant::now(),
+        });
+        self.sequence += u64::from(encoded.frames);
+        self.due = self.due.saturating_sub(encoded.frames.into());
+        self.stats.chains += 1;
+        engine.start(hardware.pool_map.bus());
+        Ok(())
+    }
+}
