@@ -21,7 +21,14 @@ use board::{
     chain::{Limits, Plan, PlanError},
     control_block::{self, Chain, ControlBlock},
     register::{
-        self, ControlStatus, Debug, CHANNEL_BYTES, CHANNEL_STRIDE, CONBLK_AD, CS, DEBUG, //
+        self,
+        ControlStatus,
+        Debug,
+        CHANNEL_BYTES,
+        CHANNEL_STRIDE,
+        CONBLK_AD,
+        CS,
+        DEBUG, //
     },
 };
 use kernel::{
@@ -65,7 +72,11 @@ impl Bcm2835 {
         let request = pdev.io_request_by_index(index).ok_or(ENODEV)?;
         // Not the exclusive kind: mainline's driver has mapped the whole controller.
         let registers = request.iomap_sized::<CHANNEL_BYTES>()?.into_devres()?;
-        let mut this = Self { registers, channel, lite: false };
+        let mut this = Self {
+            registers,
+            channel,
+            lite: false,
+        };
         this.lite = Debug(this.read::<DEBUG>()).has(Debug::LITE);
         this.stop()?;
         Ok(this)
@@ -73,7 +84,19 @@ impl Bcm2835 {
 
     fn read<const REGISTER: usize>(&self) -> u32 {
         // Revoked when the device is unbound: an idle channel then.
-        self.registers.try_access().map_or(0, |registers| registers.read32(REGISTER))
+        self.registers
+            .try_access()
+            .map_or(0, |registers| registers.read32(REGISTER))
+    }
+
+    /// Reads and clears the error bits.
+    fn take_errors(&self) -> Debug {
+        let errors = Debug(self.read::<DEBUG>()).only(Debug::ERRORS);
+        // Write one to clear. QEMU's model keeps what is written: leave it alone without need.
+        if errors != Debug(0) {
+            self.write::<DEBUG>(errors.0);
+        }
+        errors
     }
 
     fn write<const REGISTER: usize>(&self, value: u32) {
@@ -118,8 +141,10 @@ impl Engine for Bcm2835 {
         pool_bus: u64,
         next: &mut NextFrame<'_>,
     ) -> Result<Encoded, PlanError> {
-        let blocks = <[ControlBlock]>::mut_from_bytes(pool)
-            .map_err(|_| PlanError::Misaligned { bus: pool_bus, align: 32 })?;
+        let blocks = <[ControlBlock]>::mut_from_bytes(pool).map_err(|_| PlanError::Misaligned {
+            bus: pool_bus,
+            align: 32,
+        })?;
         let mut chain = Chain::new(blocks, pool_bus, self.limits())?;
         let mut plan = Plan::new();
         let mut frames = 0;
@@ -132,7 +157,10 @@ impl Engine for Bcm2835 {
             }
         }
         let blocks = chain.finish().unwrap_or(0);
-        Ok(Encoded { frames, bytes: blocks * size_of::<ControlBlock>() })
+        Ok(Encoded {
+            frames,
+            bytes: blocks * size_of::<ControlBlock>(),
+        })
     }
 
     fn start(&self, pool_bus: u64) {
@@ -145,11 +173,10 @@ impl Engine for Bcm2835 {
         if !status.has(ControlStatus::INT.with(ControlStatus::ERROR)) {
             return Acknowledge::NotOurs;
         }
-        let errors = Debug(self.read::<DEBUG>()).only(Debug::ERRORS);
+        let errors = self.take_errors();
         // The chain has ended: writing ACTIVE as zero does not pause anything.
         self.write::<CS>(ControlStatus::INT.with(ControlStatus::END).0);
         if status.has(ControlStatus::ERROR) || errors != Debug(0) {
-            self.write::<DEBUG>(errors.0);
             Acknowledge::Error(errors.0 | status.only(ControlStatus::ERROR).0)
         } else {
             Acknowledge::Done
@@ -170,7 +197,7 @@ impl Engine for Bcm2835 {
         }
         self.write::<CS>(ControlStatus::RESET.0);
         self.write::<CS>(ControlStatus::INT.with(ControlStatus::END).0);
-        self.write::<DEBUG>(Debug::ERRORS.0);
+        self.take_errors();
         Ok(())
     }
 }

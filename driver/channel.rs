@@ -142,6 +142,18 @@ struct Inner {
     open: bool,
     streams: u32,
     kicks: u64,
+    /// Counters of the last stream that is gone: they stay to be read until the next.
+    last: Stats,
+}
+
+impl Inner {
+    /// Leaves the ring to whoever has it mapped, and gives its slots back.
+    fn drop_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.last = stream.stats();
+            stream.detach();
+        }
+    }
 }
 
 impl Channel {
@@ -183,6 +195,7 @@ impl Channel {
                     open: false,
                     streams: 0,
                     kicks: 0,
+                    last: Stats::default(),
                 }),
                 reading <- new_mutex!(()),
             }),
@@ -197,7 +210,9 @@ impl Channel {
 
     /// The name of source `index`.
     pub(crate) fn source_name(&self, index: u32) -> &CStr {
-        self.sources.get(index as usize).map_or(c"", |source| &source.name)
+        self.sources
+            .get(index as usize)
+            .map_or(c"", |source| &source.name)
     }
 
     /// Runs `work` under the mutex, then wakes whoever waits and sends the events of it.
@@ -233,9 +248,7 @@ impl Channel {
     pub(crate) fn shut_down(&self) {
         self.locked(|inner, events| {
             self.stop_stream(inner, events);
-            if let Some(stream) = inner.stream.take() {
-                stream.detach();
-            }
+            inner.drop_stream();
             inner.hardware = None;
         });
         self.readiness.notify();
@@ -257,9 +270,7 @@ impl Channel {
     pub(crate) fn release(&self) {
         self.locked(|inner, events| {
             self.stop_stream(inner, events);
-            if let Some(stream) = inner.stream.take() {
-                stream.detach();
-            }
+            inner.drop_stream();
             inner.open = false;
         });
     }
@@ -305,7 +316,10 @@ impl Channel {
 
     /// The shape that is, or that would be.
     fn shape(inner: &Inner) -> Shape {
-        inner.stream.as_ref().map_or(inner.settings, |stream| stream.shape)
+        inner
+            .stream
+            .as_ref()
+            .map_or(inner.settings, |stream| stream.shape)
     }
 
     /// The device's settings and, with a stream, its ring.
@@ -345,9 +359,7 @@ impl Channel {
             }
         }
         // Give the old slots back first: there may not be memory for both.
-        if let Some(stream) = inner.stream.take() {
-            stream.detach();
-        }
+        inner.drop_stream();
         let stream = Stream::new(hardware, shape, self.engine.stamp().hz)?;
         let config = stream.config();
         inner.stream = Some(stream);
@@ -372,7 +384,10 @@ impl Channel {
         self.interrupts.store(0, Relaxed);
         self.completion.store(0, Relaxed);
         events.add(Event::Started);
-        let source = self.sources.get(stream.shape.source as usize).ok_or(EINVAL)?;
+        let source = self
+            .sources
+            .get(stream.shape.source as usize)
+            .ok_or(EINVAL)?;
         stream.pump(hardware, &*self.engine, source, events);
         Ok(())
     }
@@ -404,7 +419,10 @@ impl Channel {
     /// Stops the engine and forgets an interrupt that was on its way.
     fn halt_engine(&self) {
         if self.engine.stop().is_err() {
-            pr_err!("{}: writes outstanding after a stop; channel reset\n", self.name());
+            pr_err!(
+                "{}: writes outstanding after a stop; channel reset\n",
+                self.name()
+            );
         }
         Wake::new(self.irq, self).wait_hard();
         self.completion.store(0, Relaxed);
@@ -466,7 +484,7 @@ impl Channel {
             interrupts: self.interrupts.load(Relaxed),
             kicks: inner.kicks,
             state: Self::state(inner) as u32,
-            ..inner.stream.as_ref().map(Stream::stats).unwrap_or_default()
+            ..inner.stream.as_ref().map_or(inner.last, Stream::stats)
         }
     }
 
@@ -526,9 +544,11 @@ impl Channel {
         self.locked(|inner, events| {
             self.advance(inner, events);
             match &inner.stream {
-                _ if inner.hardware.is_none() => {
-                    Readable { input: true, gone: true, ..Readable::default() }
-                }
+                _ if inner.hardware.is_none() => Readable {
+                    input: true,
+                    gone: true,
+                    ..Readable::default()
+                },
                 None => Readable::default(),
                 Some(stream) => Readable {
                     input: stream.ready() > 0 || stream.state() != State::Running,

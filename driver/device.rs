@@ -68,7 +68,10 @@ impl CharDevice for Channel {
             uapi::GET_INFO => put(argument, &self.info()?),
             uapi::GET_SOURCE => {
                 let given: uapi::SourceInfo = get(argument)?;
-                let asked = uapi::SourceInfo { index: given.index, ..Default::default() };
+                let asked = uapi::SourceInfo {
+                    index: given.index,
+                    ..Default::default()
+                };
                 if given != asked {
                     return Err(EINVAL);
                 }

@@ -109,13 +109,21 @@ impl platform::Driver for Dmaframe {
         let mut channels = KVec::new();
         while pdev.resource_by_index(channels.len() as u32).is_some() {
             let index = channels.len() as u32;
-            channels.push(attach(pdev, index, sources.clone(), reference.clone())?, GFP_KERNEL)?;
+            channels.push(
+                attach(pdev, index, sources.clone(), reference.clone())?,
+                GFP_KERNEL,
+            )?;
         }
         if channels.is_empty() {
-            dev_err!(dev, "the node has no reg: name the registers of at least one channel\n");
+            dev_err!(
+                dev,
+                "the node has no reg: name the registers of at least one channel\n"
+            );
             return Err(EINVAL);
         }
-        Ok(Self { _channels: channels })
+        Ok(Self {
+            _channels: channels,
+        })
     }
 }
 
@@ -143,13 +151,17 @@ fn attach(
     let dev: &Device = pdev.as_ref();
     let engine = KBox::new(bcm2835::Bcm2835::new(pdev, index)?, GFP_KERNEL)?;
     let irq = pdev.irq_by_index(index)?.irq();
-    let (place, channel) = registry::Place::take(|id| {
-        Channel::new(id, dev, engine, irq, sources, reference)
-    })?;
+    let (place, channel) =
+        registry::Place::take(|id| Channel::new(id, dev, engine, irq, sources, reference))?;
     // From here on every way out shuts the channel down.
     let stop = ShutDown(channel.clone());
     let name = CString::try_from_fmt(fmt!("dmaframe{}", channel.id))?;
-    dev_info!(dev, "dmaframe{}: DMA channel {}, irq {irq}\n", channel.id, channel.engine_channel());
+    dev_info!(
+        dev,
+        "dmaframe{}: DMA channel {}, irq {irq}\n",
+        channel.id,
+        channel.engine_channel()
+    );
     KBox::try_pin_init(
         try_pin_init!(Attached {
             irq: IrqThread::new(irq, c"dmaframe", channel.clone())?,

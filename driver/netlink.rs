@@ -103,7 +103,11 @@ pub(crate) fn send(channel: &Channel, now: &Snapshot, event: Event) {
         fill(channel, now, message)
     });
     if let Err(error) = sent {
-        pr_warn!("event {} of device {} was not sent: {error:?}\n", event.name(), channel.id);
+        pr_warn!(
+            "event {} of device {} was not sent: {error:?}\n",
+            event.name(),
+            channel.id
+        );
     }
 }
 
@@ -129,7 +133,9 @@ impl Commands for Devices {
     }
 
     fn dump(index: usize, message: &mut Message) -> Result<bool> {
-        let Some(channel) = registry::nth(index) else { return Ok(false) };
+        let Some(channel) = registry::nth(index) else {
+            return Ok(false);
+        };
         fill(&channel, &channel.snapshot(), message)?;
         Ok(true)
     }
@@ -145,7 +151,9 @@ impl Commands for Devices {
         };
         channel.set(&settings).map_err(|error| {
             match &error {
-                SettingsError::Busy => request.explain(fmt!("a stream uses the device: close it first")),
+                SettingsError::Busy => {
+                    request.explain(fmt!("a stream uses the device: close it first"))
+                }
                 SettingsError::NoSource => request.explain(fmt!("the device has no such source")),
                 SettingsError::Policy(raw) => request.explain(fmt!("there is no policy {raw}")),
                 SettingsError::Shape(error) => request.explain(format_args!("{error}")),

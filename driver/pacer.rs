@@ -81,7 +81,10 @@ impl Pacer {
             }),
             GFP_KERNEL,
         )?;
-        Ok(Self { _handle: ticks.clone().start(interval), ticks })
+        Ok(Self {
+            _handle: ticks.clone().start(interval),
+            ticks,
+        })
     }
 
     /// Intervals that went by since the last call.

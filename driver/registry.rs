@@ -31,7 +31,9 @@ pub(crate) struct Place(u32);
 
 impl Place {
     /// Makes a channel of the lowest free number.
-    pub(crate) fn take(make: impl FnOnce(u32) -> Result<Arc<Channel>>) -> Result<(Self, Arc<Channel>)> {
+    pub(crate) fn take(
+        make: impl FnOnce(u32) -> Result<Arc<Channel>>,
+    ) -> Result<(Self, Arc<Channel>)> {
         let mut channels = CHANNELS.lock();
         let taken = |id| channels.iter().any(|channel| channel.id == id);
         let id = (0..).find(|id| !taken(*id)).ok_or(ENOSPC)?;
@@ -53,7 +55,11 @@ impl Drop for Place {
 
 /// Channel `id`.
 pub(crate) fn find(id: u32) -> Option<Arc<Channel>> {
-    CHANNELS.lock().iter().find(|channel| channel.id == id).cloned()
+    CHANNELS
+        .lock()
+        .iter()
+        .find(|channel| channel.id == id)
+        .cloned()
 }
 
 /// The `index`-th channel, in the order in which they came.

@@ -19,7 +19,13 @@ use board::{
     chain::{Block, SlotBlocks, SLOT_BLOCKS},
     frame::{Header, HEADER_BYTES, STAMP_END, STAMP_START},
     ring::{
-        ConsumerPage, Meta, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED, //
+        ConsumerPage,
+        Meta,
+        MAGIC,
+        MAP_CONSUMER,
+        MAP_META,
+        MAP_SLOTS,
+        STOPPED, //
     },
     stream::Shape,
 };
@@ -149,7 +155,11 @@ impl Ring {
 
     /// Writes a slot's header.
     pub(crate) fn write_header(&self, slot: usize, header: &Header) -> Result {
-        self.slot(slot)?.blocks.first().ok_or(EFAULT)?.write(0, header.as_bytes())
+        self.slot(slot)?
+            .blocks
+            .first()
+            .ok_or(EFAULT)?
+            .write(0, header.as_bytes())
     }
 
     /// Copies the first `bytes` bytes of a slot to userland.
@@ -193,8 +203,9 @@ impl Ring {
             return Err(EINVAL);
         }
         for at in (at..end).step_by(PAGE_SIZE) {
-            let (block, index) =
-                self.slot(at / self.stride)?.page(at % self.stride / PAGE_SIZE)?;
+            let (block, index) = self
+                .slot(at / self.stride)?
+                .page(at % self.stride / PAGE_SIZE)?;
             block.insert(vma, vma.start() + at - (end - bytes), index)?;
         }
         Ok(())
@@ -213,7 +224,10 @@ impl Ring {
             for pages in &slot.blocks {
                 // SAFETY: By the contract.
                 let mapping = unsafe { Mapping::new(dev, pages, Direction::FromDevice)? };
-                let block = Block { bus: mapping.bus(), bytes: pages.bytes() as u32 };
+                let block = Block {
+                    bus: mapping.bus(),
+                    bytes: pages.bytes() as u32,
+                };
                 blocks.push(block).map_err(|_| ENOMEM)?;
                 mappings.push(mapping, GFP_KERNEL)?;
             }

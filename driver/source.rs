@@ -12,7 +12,9 @@ use crate::abstractions::{
 use board::{
     chain::{Origin, Width},
     pattern,
-    stream::{FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX, INTERVAL_US_MIN},
+    stream::{
+        FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX, INTERVAL_US_MIN,
+    },
     uapi::{self, SourceInfo, NAME_BYTES},
 };
 use kernel::{
@@ -50,18 +52,31 @@ impl Source {
     /// The source that `node`, a child of `dev`'s, describes.
     pub(crate) fn new(dev: &Device, node: &FwNode) -> Result<Self> {
         let full = CString::try_from_fmt(fmt!("{}", node.display_name()))?;
-        let name = full.to_bytes().split(|&byte| byte == b'@').next().unwrap_or(b"");
+        let name = full
+            .to_bytes()
+            .split(|&byte| byte == b'@')
+            .next()
+            .unwrap_or(b"");
         let name = core::str::from_utf8(name).map_err(|_| EINVAL)?;
         if name.is_empty() || name.len() >= NAME_BYTES {
-            dev_err!(dev, "source '{name}': a name has 1 to {} bytes\n", NAME_BYTES - 1);
+            dev_err!(
+                dev,
+                "source '{name}': a name has 1 to {} bytes\n",
+                NAME_BYTES - 1
+            );
             return Err(EINVAL);
         }
         let refuse = |property: &str, value: u32| {
-            dev_err!(dev, "source '{name}': {property} = {value} is refused by the binding\n");
+            dev_err!(
+                dev,
+                "source '{name}': {property} = {value} is refused by the binding\n"
+            );
             EINVAL
         };
 
-        let frame_bytes = node.property_read::<u32>(c"dmaframe,frame-bytes").or(FRAME_BYTES);
+        let frame_bytes = node
+            .property_read::<u32>(c"dmaframe,frame-bytes")
+            .or(FRAME_BYTES);
         if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&frame_bytes)
             || frame_bytes % FRAME_GRANULARITY != 0
         {
@@ -76,9 +91,12 @@ impl Source {
         } else {
             let width = node.property_read::<u32>(c"dmaframe,width").or(4);
             let dreq = node.property_read::<u32>(c"dmaframe,dreq").or(0);
-            let reg = node.property_read_array_vec::<u32>(c"reg", 2)?.required_by(dev)?;
+            let reg = node
+                .property_read_array_vec::<u32>(c"reg", 2)?
+                .required_by(dev)?;
             let (bus, bytes) = (reg[0], reg[1]);
-            let width_of = Width::from_bytes(width).ok_or_else(|| refuse("dmaframe,width", width))?;
+            let width_of =
+                Width::from_bytes(width).ok_or_else(|| refuse("dmaframe,width", width))?;
             if bus % width != 0 || bus.checked_add(bytes).is_none() {
                 return Err(refuse("reg address", bus));
             }
@@ -100,7 +118,12 @@ impl Source {
             })
         };
         let name = CString::try_from_fmt(fmt!("{name}"))?;
-        Ok(Self { name, register, frame_bytes, interval_us })
+        Ok(Self {
+            name,
+            register,
+            frame_bytes,
+            interval_us,
+        })
     }
 
     /// Where frame `sequence` is read from; `reference` is the pattern's memory.
@@ -127,7 +150,9 @@ impl Source {
 
     /// Whether frames may have `bytes` of payload.
     pub(crate) fn allows(&self, bytes: u32) -> bool {
-        self.register.as_ref().is_none_or(|register| bytes % register.width.bytes() == 0)
+        self.register
+            .as_ref()
+            .is_none_or(|register| bytes % register.width.bytes() == 0)
     }
 
     /// What userland is told.
@@ -176,7 +201,10 @@ impl Reference {
         pattern::fill(pages.as_mut_slice());
         // SAFETY: By the contract; the pages are dropped after the mapping.
         let mapping = unsafe { Mapping::new(dev, &pages, Direction::ToDevice)? };
-        Ok(Self { mapping, _pages: pages })
+        Ok(Self {
+            mapping,
+            _pages: pages,
+        })
     }
 
     /// Where the engine sees its first byte.

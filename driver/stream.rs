@@ -92,7 +92,13 @@ impl Hardware {
             }
         }
         let draft = KVec::from_elem(0, pool.bytes(), GFP_KERNEL)?;
-        Ok(Self { device, reference, pool_map, pool, draft })
+        Ok(Self {
+            device,
+            reference,
+            pool_map,
+            pool,
+            draft,
+        })
     }
 }
 
@@ -192,7 +198,11 @@ impl Stream {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats { fault: self.fault() as u32, stream: self.number, ..self.stats }
+        Stats {
+            fault: self.fault() as u32,
+            stream: self.number,
+            ..self.stats
+        }
     }
 
     /// Changes when somebody should look again.
@@ -213,7 +223,10 @@ impl Stream {
     /// Returns the oldest frame in the name of the reader.
     pub(crate) fn return_oldest(&mut self) {
         if self.producer.ready() > 0 {
-            self.ring.consumer().consumer.store(self.producer.after_oldest(), Release);
+            self.ring
+                .consumer()
+                .consumer
+                .store(self.producer.after_oldest(), Release);
             self.reclaim();
         }
     }
@@ -341,9 +354,13 @@ impl Stream {
         let mut done = 0;
         while done < flight.frames {
             let slot = self.producer.slot(done);
-            let Some(map) = self.maps.get(slot) else { break };
+            let Some(map) = self.maps.get(slot) else {
+                break;
+            };
             map.to_cpu();
-            let Ok((start, end)) = self.ring.stamps(slot) else { break };
+            let Ok((start, end)) = self.ring.stamps(slot) else {
+                break;
+            };
             if end == 0 {
                 break;
             }
@@ -398,7 +415,9 @@ impl Stream {
             self.fail(Fault::Consumer, events);
             return;
         }
-        let Some(frames) = self.frames_to_take(events) else { return };
+        let Some(frames) = self.frames_to_take(events) else {
+            return;
+        };
         if let Err(error) = self.launch(hardware, engine, source, frames) {
             pr_err!("a chain cannot be made: {error:?}\n");
             self.stats.errors += 1;
@@ -432,7 +451,10 @@ impl Stream {
         self.producer.clear_kick(self.ring.meta());
         // No more than half of the ring at a time, so that reader and engine overlap.
         let bytes = self.shape.frame_bytes + HEADER_BYTES as u32;
-        Some(free.min((CHAIN_BYTES_MAX / bytes).max(1)).min(self.shape.slots / 2))
+        Some(
+            free.min((CHAIN_BYTES_MAX / bytes).max(1))
+                .min(self.shape.slots / 2),
+        )
     }
 
     fn lose(&mut self, frames: u64, events: &mut Events) {
@@ -464,15 +486,19 @@ impl Stream {
         let (producer, maps) = (&self.producer, &self.maps);
         let reference = &hardware.reference;
         let encoded = engine
-            .encode(&mut hardware.draft, hardware.pool_map.bus(), &mut |n, plan| {
-                let map = match maps.get(producer.slot(n)) {
-                    Some(map) if n < frames => map,
-                    _ => return Ok(false),
-                };
-                let origin = source.origin(sequence + u64::from(n), reference);
-                plan_frame(&limits, stamp, &origin, map.blocks(), bytes, plan)?;
-                Ok(true)
-            })
+            .encode(
+                &mut hardware.draft,
+                hardware.pool_map.bus(),
+                &mut |n, plan| {
+                    let map = match maps.get(producer.slot(n)) {
+                        Some(map) if n < frames => map,
+                        _ => return Ok(false),
+                    };
+                    let origin = source.origin(sequence + u64::from(n), reference);
+                    plan_frame(&limits, stamp, &origin, map.blocks(), bytes, plan)?;
+                    Ok(true)
+                },
+            )
             .map_err(|error| {
                 pr_err!("{}\n", format_args!("{error}"));
                 EINVAL

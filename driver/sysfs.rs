@@ -86,7 +86,7 @@ impl Attributes for Channel {
             ERRORS => show(stats.errors),
             _ => return Err(EINVAL),
         };
-        Ok(text?)
+        text
     }
 
     fn store(&self, attribute: usize, text: &str) -> Result {

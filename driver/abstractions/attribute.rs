@@ -94,7 +94,10 @@ impl<T: Attributes> Groups<T> {
     ///
     /// All its attributes were made for `T`.
     pub(crate) const fn new(group: &'static Group) -> Self {
-        Self { table: [core::ptr::from_ref(group), core::ptr::null()], _device: PhantomData }
+        Self {
+            table: [core::ptr::from_ref(group), core::ptr::null()],
+            _device: PhantomData,
+        }
     }
 }
 
@@ -113,6 +116,9 @@ unsafe fn device<'a, T: CharDevice>(dev: *mut bindings::device) -> &'a T {
     unsafe { CharDeviceRegistration::<T>::device(bindings::dev_get_drvdata(dev).cast()) }
 }
 
+/// # Safety
+///
+/// Called by sysfs for a device of a live [`CharDeviceRegistration`] of `T`.
 unsafe extern "C" fn show<T: Attributes, const N: usize>(
     dev: *mut bindings::device,
     _attribute: *mut bindings::device_attribute,
@@ -129,6 +135,9 @@ unsafe extern "C" fn show<T: Attributes, const N: usize>(
     }
 }
 
+/// # Safety
+///
+/// Called by sysfs for a device of a live [`CharDeviceRegistration`] of `T`.
 unsafe extern "C" fn store<T: Attributes, const N: usize>(
     dev: *mut bindings::device,
     _attribute: *mut bindings::device_attribute,

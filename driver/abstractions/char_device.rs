@@ -191,6 +191,9 @@ impl<T: CharDevice> Files<T> {
         unsafe { &*(*file).private_data.cast::<T>() }
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: Both are valid while a file is opened.
         let result = unsafe { bindings::nonseekable_open(inode, file) };
@@ -209,6 +212,9 @@ impl<T: CharDevice> Files<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: `open` put it there; nobody uses the file any more.
         let device = unsafe { Arc::<T>::from_raw((*file).private_data.cast()) };
@@ -216,6 +222,9 @@ impl<T: CharDevice> Files<T> {
         0
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn mmap(
         file: *mut bindings::file,
         vma: *mut bindings::vm_area_struct,
@@ -236,6 +245,9 @@ impl<T: CharDevice> Files<T> {
         }
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn ioctl(
         file: *mut bindings::file,
         request: c_uint,
@@ -243,12 +255,15 @@ impl<T: CharDevice> Files<T> {
     ) -> c_long {
         // SAFETY: The file is open.
         let device = unsafe { Self::device(file) };
-        match device.ioctl(request, argument as usize) {
+        match device.ioctl(request, argument) {
             Ok(value) => value as c_long,
             Err(error) => error.to_errno() as c_long,
         }
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn poll(
         file: *mut bindings::file,
         table: *mut bindings::poll_table_struct,
@@ -267,6 +282,9 @@ impl<T: CharDevice> Files<T> {
             | bit(readable.gone, bindings::POLLHUP | bindings::POLLERR)
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn fasync(fd: c_int, file: *mut bindings::file, on: c_int) -> c_int {
         // SAFETY: The file is open.
         let device = unsafe { Self::device(file) };
@@ -275,6 +293,9 @@ impl<T: CharDevice> Files<T> {
         unsafe { bindings::fasync_helper(fd, file, on, device.readiness().signals.get()) }
     }
 
+    /// # Safety
+    ///
+    /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn read_iter(
         kiocb: *mut bindings::kiocb,
         iov: *mut bindings::iov_iter,

@@ -97,7 +97,12 @@ impl Mapping {
             return Err(ENOMEM);
         }
         // INVARIANT: Just mapped; the caller keeps the device bound.
-        Ok(Self { device: device.into(), bus, bytes, direction })
+        Ok(Self {
+            device: device.into(),
+            bus,
+            bytes,
+            direction,
+        })
     }
 
     /// Where the device sees the first byte.

@@ -19,10 +19,8 @@ extern "C" {
     fn dmaframe_nla_get_u32(nla: *const bindings::nlattr) -> u32;
     fn dmaframe_nla_string(nla: *const bindings::nlattr) -> *const c_char;
     fn dmaframe_nla_put_uint(skb: *mut bindings::sk_buff, ty: c_int, value: u64) -> c_int;
-    fn dmaframe_genlmsg_reply(
-        skb: *mut bindings::sk_buff,
-        info: *mut bindings::genl_info,
-    ) -> c_int;
+    fn dmaframe_genlmsg_reply(skb: *mut bindings::sk_buff, info: *mut bindings::genl_info)
+        -> c_int;
     fn dmaframe_dump_portid(cb: *mut bindings::netlink_callback) -> u32;
     fn dmaframe_extack(info: *mut bindings::genl_info, text: *const c_char, bytes: c_int);
 }
@@ -122,7 +120,12 @@ impl Message {
         let length = c_int::try_from(bytes.len())?;
         // SAFETY: `skb` is valid while a message is made, and `bytes` are as many as told.
         to_result(unsafe {
-            bindings::nla_put(self.skb, c_int::from(attribute), length, bytes.as_ptr().cast())
+            bindings::nla_put(
+                self.skb,
+                c_int::from(attribute),
+                length,
+                bytes.as_ptr().cast(),
+            )
         })
     }
 }
@@ -172,31 +175,34 @@ impl Operations {
         set_policy: &'static [Policy],
     ) -> Self {
         let mut get: bindings::genl_split_ops = pin_init::zeroed();
-        get.__bindgen_anon_1.__bindgen_anon_1 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
-            pre_doit: None,
-            doit: Some(get_one::<C>),
-            post_doit: None,
-        };
+        get.__bindgen_anon_1.__bindgen_anon_1 =
+            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
+                pre_doit: None,
+                doit: Some(get_one::<C>),
+                post_doit: None,
+            };
         get.policy = get_policy.as_ptr().cast();
         get.maxattr = get_policy.len() as u32 - 1;
         get.cmd = C::GET;
         get.flags = bindings::GENL_CMD_CAP_DO as u8;
 
         let mut dump: bindings::genl_split_ops = pin_init::zeroed();
-        dump.__bindgen_anon_1.__bindgen_anon_2 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
-            start: None,
-            dumpit: Some(get_all::<C>),
-            done: None,
-        };
+        dump.__bindgen_anon_1.__bindgen_anon_2 =
+            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
+                start: None,
+                dumpit: Some(get_all::<C>),
+                done: None,
+            };
         dump.cmd = C::GET;
         dump.flags = bindings::GENL_CMD_CAP_DUMP as u8;
 
         let mut set: bindings::genl_split_ops = pin_init::zeroed();
-        set.__bindgen_anon_1.__bindgen_anon_1 = bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
-            pre_doit: None,
-            doit: Some(set_one::<C>),
-            post_doit: None,
-        };
+        set.__bindgen_anon_1.__bindgen_anon_1 =
+            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
+                pre_doit: None,
+                doit: Some(set_one::<C>),
+                post_doit: None,
+            };
         set.policy = set_policy.as_ptr().cast();
         set.maxattr = set_policy.len() as u32 - 1;
         set.cmd = C::SET;
@@ -229,7 +235,10 @@ impl<C: Commands> Family<C> {
         family.resv_start_op = 1;
         family.mcgrps = groups.as_ptr().cast();
         family.n_mcgrps = 1;
-        Self { inner: Opaque::new(family), _commands: PhantomData }
+        Self {
+            inner: Opaque::new(family),
+            _commands: PhantomData,
+        }
     }
 
     /// Makes the family known until the registration is dropped.
@@ -319,11 +328,18 @@ impl<C: Commands> Drop for Registration<C> {
     }
 }
 
+/// # Safety
+///
+/// Called by generic netlink, for a message of family `C`.
 unsafe extern "C" fn get_one<C: Commands>(
     _skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
 ) -> c_int {
-    let request = Request { info, policy: C::get_policy(), _info: PhantomData };
+    let request = Request {
+        info,
+        policy: C::get_policy(),
+        _info: PhantomData,
+    };
     // SAFETY: `info` is valid for this call.
     let (portid, sequence) = unsafe { ((*info).snd_portid, (*info).snd_seq) };
     let fill = |reply: &mut Message| C::get(&request, reply);
@@ -334,6 +350,9 @@ unsafe extern "C" fn get_one<C: Commands>(
     }
 }
 
+/// # Safety
+///
+/// Called by generic netlink, for a message of family `C`.
 unsafe extern "C" fn get_all<C: Commands>(
     skb: *mut bindings::sk_buff,
     cb: *mut bindings::netlink_callback,
@@ -341,7 +360,11 @@ unsafe extern "C" fn get_all<C: Commands>(
     // SAFETY: `cb` is valid for this call, and its context ours: zero at the beginning.
     let (portid, sequence, next) = unsafe {
         let context = &raw mut (*cb).__bindgen_anon_1;
-        (dmaframe_dump_portid(cb), (*(*cb).nlh).nlmsg_seq, context.cast::<usize>())
+        (
+            dmaframe_dump_portid(cb),
+            (*(*cb).nlh).nlmsg_seq,
+            context.cast::<usize>(),
+        )
     };
     let mut written = 0;
     loop {
@@ -380,11 +403,18 @@ unsafe extern "C" fn get_all<C: Commands>(
     unsafe { (*skb).len as c_int }
 }
 
+/// # Safety
+///
+/// Called by generic netlink, for a message of family `C`.
 unsafe extern "C" fn set_one<C: Commands>(
     _skb: *mut bindings::sk_buff,
     info: *mut bindings::genl_info,
 ) -> c_int {
-    let request = Request { info, policy: C::set_policy(), _info: PhantomData };
+    let request = Request {
+        info,
+        policy: C::set_policy(),
+        _info: PhantomData,
+    };
     match C::set(&request) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),

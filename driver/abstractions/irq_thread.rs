@@ -33,7 +33,10 @@ pub(crate) struct Wake {
 impl Wake {
     /// For the thread that [`IrqThread::new`] makes for `irq` and `handler`.
     pub(crate) fn new<T: Interrupt>(irq: u32, handler: &T) -> Self {
-        Self { irq, cookie: core::ptr::from_ref(handler) as usize }
+        Self {
+            irq,
+            cookie: core::ptr::from_ref(handler) as usize,
+        }
     }
 
     /// Makes the thread run [`Interrupt::service`] soon.
@@ -89,10 +92,10 @@ impl<T: Interrupt> Drop for IrqThread<T> {
     }
 }
 
-unsafe extern "C" fn hard<T: Interrupt>(
-    _irq: c_int,
-    cookie: *mut c_void,
-) -> bindings::irqreturn_t {
+/// # Safety
+///
+/// Called for a registered [`IrqThread`] of `T`, with its cookie.
+unsafe extern "C" fn hard<T: Interrupt>(_irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
     // SAFETY: The cookie is a live `T`, see `IrqThread::new`.
     let handler = unsafe { &*cookie.cast::<T>() };
     if handler.acknowledge() {
@@ -102,6 +105,9 @@ unsafe extern "C" fn hard<T: Interrupt>(
     }
 }
 
+/// # Safety
+///
+/// Called for a registered [`IrqThread`] of `T`, with its cookie.
 unsafe extern "C" fn thread<T: Interrupt>(
     _irq: c_int,
     cookie: *mut c_void,

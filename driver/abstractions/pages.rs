@@ -61,7 +61,11 @@ impl Pages {
         let address = unsafe { dmaframe_page_address(page.as_ptr()) };
         let address = NonNull::new(address.cast()).ok_or(ENOMEM)?;
         // INVARIANT: The reference that the allocation gave is ours.
-        Ok(Self { page, address, order })
+        Ok(Self {
+            page,
+            address,
+            order,
+        })
     }
 
     /// Bytes of all pages.
