@@ -352,14 +352,14 @@ impl Channel {
     }
 
     fn make_stream(&self, inner: &mut Inner, shape: Shape) -> Result<Config> {
-        let hardware = inner.hardware.as_ref().ok_or(ENODEV)?;
-        if let Some(stream) = &inner.stream {
-            if stream.state() == State::Running {
-                return Err(EBUSY);
-            }
+        match &inner.stream {
+            _ if inner.hardware.is_none() => return Err(ENODEV),
+            Some(stream) if stream.state() == State::Running => return Err(EBUSY),
+            _ => (),
         }
         // Give the old slots back first: there may not be memory for both.
         inner.drop_stream();
+        let hardware = inner.hardware.as_ref().ok_or(ENODEV)?;
         let stream = Stream::new(hardware, shape, self.engine.stamp().hz)?;
         let config = stream.config();
         inner.stream = Some(stream);
