@@ -436,14 +436,17 @@ impl Stream {
                 self.lose(late, events);
             }
             free = self.due as u32;
-        } else if free == 0 {
-            // The engine waits for the reader; whatever it returned meanwhile is taken at once.
+        } else if free < self.shape.slots / 2 {
+            // The engine waits until half of the ring is free: chains of many frames, few kicks.
             self.producer.ask_kick(self.ring.meta());
             if !self.reclaim() {
                 self.fail(Fault::Consumer, events);
                 return None;
             }
             free = self.producer.free();
+            if free < self.shape.slots / 2 {
+                return None;
+            }
         }
         if free == 0 {
             return None;

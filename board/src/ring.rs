@@ -172,11 +172,11 @@ impl Producer {
         meta.producer.store(self.head, Ordering::Release);
     }
 
-    /// Asks the reader for a kick once half of the ring is free, so that a full ring does not cost
-    /// a kick a frame. The caller reclaims once more after this, so that slots returned meanwhile
+    /// Asks the reader for a kick once half of the ring is free, so that a slow reader costs no
+    /// kick a frame. The caller reclaims once more after this, so that slots returned meanwhile
     /// are not missed.
     pub fn ask_kick(&self, meta: &Meta) {
-        meta.kick_at.store(self.tail.wrapping_add(self.slots / 2), Ordering::Relaxed);
+        meta.kick_at.store(self.head.wrapping_sub(self.slots / 2), Ordering::Relaxed);
         meta.flags.fetch_or(NEED_KICK, Ordering::Release);
         fence(Ordering::SeqCst);
     }
