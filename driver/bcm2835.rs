@@ -5,7 +5,9 @@
 //! Limitations:
 //! - Full channels move up to 1 GiB a control block, lite ones (7 to 14) 65,532 bytes.
 //! - Lengths and addresses are multiples of 4.
-//! - A channel's 40-bit kin on the BCM2711 (11 to 14) have other registers and are refused.
+//! - Channels 11 to 15 are refused: 11 to 14 share an interrupt (and have other registers on the
+//!   BCM2711), 15 stands elsewhere.
+//! - A channel that runs when the driver comes is somebody else's, and refused.
 //! - Priorities are those of mainline's driver.
 //!
 //! Reference: BCM2835 ARM Peripherals, chapter 4; `board::register` has the fields.
@@ -32,6 +34,7 @@ use board::{
     },
 };
 use kernel::{
+    device::Device,
     io::{
         mem::DevresIoMem,
         Io, //
@@ -47,6 +50,9 @@ use zerocopy::FromBytes;
 
 /// Microseconds that outstanding writes may take at a stop.
 const STOP_US: u32 = 10_000;
+
+/// The last channel with an interrupt of its own.
+const LAST_CHANNEL: u32 = 10;
 
 const RUN: ControlStatus = ControlStatus::ACTIVE
     .with(ControlStatus::PRIORITY)
@@ -77,6 +83,21 @@ impl Bcm2835 {
             channel,
             lite: false,
         };
+        let dev: &Device = pdev.as_ref();
+        if channel > LAST_CHANNEL {
+            dev_err!(
+                dev,
+                "reg {index} is DMA channel {channel}: only 0 to {LAST_CHANNEL} are supported\n"
+            );
+            return Err(EINVAL);
+        }
+        if ControlStatus(this.read::<CS>()).has(ControlStatus::ACTIVE) {
+            dev_err!(
+                dev,
+                "DMA channel {channel} is running: take it out of brcm,dma-channel-mask\n"
+            );
+            return Err(EBUSY);
+        }
         this.lite = Debug(this.read::<DEBUG>()).has(Debug::LITE);
         this.stop()?;
         Ok(this)

@@ -372,7 +372,9 @@ impl Channel {
     }
 
     fn start_stream(&self, inner: &mut Inner, events: &mut Events) -> Result {
-        let hardware = inner.hardware.as_mut().ok_or(ENODEV)?;
+        if inner.hardware.is_none() {
+            return Err(ENODEV);
+        }
         let stream = inner.stream.as_mut().ok_or(ENODATA)?;
         if stream.state() == State::Running {
             return Err(EBUSY);
@@ -384,11 +386,7 @@ impl Channel {
         self.interrupts.store(0, Relaxed);
         self.completion.store(0, Relaxed);
         events.add(Event::Started);
-        let source = self
-            .sources
-            .get(stream.shape.source as usize)
-            .ok_or(EINVAL)?;
-        stream.pump(hardware, &*self.engine, source, events);
+        self.advance(inner, events);
         Ok(())
     }
 

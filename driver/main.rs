@@ -8,7 +8,6 @@
 //! - Settings change only while no stream is configured.
 //! - A chain that takes longer than 5 seconds counts as failed: give a slow peripheral short
 //!   frames.
-//! - Interrupt lines that several channels share (11 to 14) are not taken.
 //! - Slots are cached; on a board whose DMA is not coherent each hand-over costs cache
 //!   maintenance over the frame.
 //!

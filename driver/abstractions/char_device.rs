@@ -14,7 +14,10 @@ use kernel::{
     error::to_result,
     fs::File,
     iov::IovIterDest,
-    mm::virt::VmaNew,
+    mm::virt::{
+        flags,
+        VmaNew, //
+    },
     module::this_module,
     new_poll_condvar,
     prelude::*,
@@ -235,7 +238,8 @@ impl<T: CharDevice> Files<T> {
         let offset = unsafe { (*vma).vm_pgoff } as u64;
         // SAFETY: The vma is being set up.
         let vma = unsafe { VmaNew::from_raw(vma) };
-        let shared = vma.flags() & bindings::VM_SHARED as kernel::mm::virt::vm_flags_t != 0;
+        // VM_MAYSHARE says MAP_SHARED; VM_SHARED is also cleared for files opened read-only.
+        let shared = vma.flags() & flags::MAYSHARE != 0;
         let Some(offset) = offset.checked_mul(kernel::page::PAGE_SIZE as u64) else {
             return EINVAL.to_errno();
         };
