@@ -133,6 +133,7 @@ fn sources(dev: &Device) -> Result<Arc<KVec<Source>>> {
     for child in node.children() {
         sources.push(Source::new(dev, &child)?, GFP_KERNEL)?;
     }
+    sources.sort_unstable_by_key(Source::place);
     if sources.is_empty() {
         dev_err!(dev, "the node has no child: describe at least one source\n");
         return Err(EINVAL);

@@ -126,6 +126,12 @@ impl Source {
         })
     }
 
+    /// What sources are sorted by: the bus address, the pattern before all others. The order of
+    /// the nodes would be that in which something merged an overlay.
+    pub(crate) fn place(&self) -> u32 {
+        self.register.as_ref().map_or(0, |register| register.bus)
+    }
+
     /// Where frame `sequence` is read from; `reference` is the pattern's memory.
     pub(crate) fn origin(&self, sequence: u64, reference: &Reference) -> Origin {
         match &self.register {
