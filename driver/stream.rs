@@ -138,6 +138,7 @@ pub(crate) struct Stream {
     /// Paced frames that are due and not taken.
     due: u64,
     losing: bool,
+    overrun_told: bool,
     stats: Stats,
 }
 
@@ -162,6 +163,7 @@ impl Stream {
             lost_before: 0,
             due: 0,
             losing: false,
+            overrun_told: false,
             stats: Stats::default(),
         })
     }
@@ -243,6 +245,7 @@ impl Stream {
         self.lost_before = 0;
         self.due = 0;
         self.losing = false;
+        self.overrun_told = false;
         self.halt = false;
         self.stats = Stats::default();
         self.run = Run::Idle;
@@ -309,6 +312,7 @@ impl Stream {
         if self.watch.as_ref().is_none_or(|watch| watch.take() == 0) {
             return false;
         }
+        self.overrun_told = false;
         events.add(Event::Statistics);
         matches!(
             &self.run,
@@ -471,7 +475,10 @@ impl Stream {
         self.stats.lost += frames;
         if !core::mem::replace(&mut self.losing, true) {
             self.stats.overruns += 1;
-            events.add(Event::Overrun);
+            // A reader at its limit begins to lose again and again: one event a second will do.
+            if !core::mem::replace(&mut self.overrun_told, true) {
+                events.add(Event::Overrun);
+            }
         }
         self.show_counters();
     }

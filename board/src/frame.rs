@@ -53,7 +53,8 @@ pub struct Header {
     pub source: le::U16,
     /// Zero.
     pub flags: le::U16,
-    /// System timer when the engine began the payload, in ticks of the hardware counter.
+    /// System timer when the engine began the payload, in ticks of the hardware counter; the
+    /// driver has mended a torn reading ([`untear`]).
     pub device_start: le::U64,
     /// System timer when the engine had written the payload; never zero in a published frame.
     pub device_end: le::U64,

@@ -71,7 +71,7 @@ pub enum Event {
     Started = 1,
     /// A stream was stopped.
     Stopped = 2,
-    /// A stream began to lose frames.
+    /// A stream began to lose frames. At most one a second.
     Overrun = 3,
     /// A stream stopped at an error; see [`Attribute::Fault`].
     Error = 4,

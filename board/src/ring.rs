@@ -213,7 +213,9 @@ impl Consumer {
 
     /// Frames ready to be read.
     pub fn ready(&self, meta: &Meta) -> Result<u32, BadRing> {
-        let ready = meta.producer.load(Ordering::Acquire).wrapping_sub(self.tail);
+        // A plain load and a fence: the page is read-only, where no other kind is promised.
+        let ready = meta.producer.load(Ordering::Relaxed).wrapping_sub(self.tail);
+        fence(Ordering::Acquire);
         if ready > self.slots { Err(BadRing) } else { Ok(ready) }
     }
 
@@ -230,9 +232,10 @@ impl Consumer {
         // Between this store and the flag's load stands a full fence, as there does between the
         // producer's flag and its last look at the index: one of the two sees the other.
         fence(Ordering::SeqCst);
-        if meta.flags.load(Ordering::Acquire) & NEED_KICK == 0 {
+        if meta.flags.load(Ordering::Relaxed) & NEED_KICK == 0 {
             return false;
         }
+        fence(Ordering::Acquire);
         // Not past the mark while the distance to it is short of the ring's.
         let short = meta.kick_at.load(Ordering::Relaxed).wrapping_sub(self.tail);
         short == 0 || short > self.slots
