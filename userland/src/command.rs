@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The subcommands, and what they share: devices' names, attributes' names, Ctrl-C.
+
+mod check;
+mod get;
+mod info;
+mod monitor;
+mod set;
+mod stream;
+
+use clap::{Parser, Subcommand};
+use dmaframe::netlink::Attributes;
+use dmaframe::{Fault, Policy};
+use serde_json::{Map, Value};
+use std::error::Error;
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// What a subcommand returns.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// Frames that a DMA engine writes, read in place
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 success, 1 failure, 2 wrong usage.\n\n\
+        Examples:\n  \
+        dmaframe info\n  \
+        dmaframe stream --frames 1000 --frame-bytes 65536 --verify\n  \
+        dmaframe get --device 0 state\n  \
+        dmaframe set source=systimer interval-us=1000 policy=drop\n  \
+        dmaframe monitor"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Info(info::Arguments),
+    Stream(stream::Arguments),
+    Get(get::Arguments),
+    Set(set::Arguments),
+    Monitor(monitor::Arguments),
+}
+
+pub(crate) fn run(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Info(arguments) => info::run(&arguments),
+        Command::Stream(arguments) => stream::run(&arguments),
+        Command::Get(arguments) => get::run(&arguments),
+        Command::Set(arguments) => set::run(arguments),
+        Command::Monitor(arguments) => monitor::run(&arguments),
+    }
+}
+
+pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+}
+
+/// One line on standard output, whose end may be closed.
+fn print(line: impl std::fmt::Display) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// A device node by path, name or number.
+fn device_path(given: &str) -> Result<PathBuf, String> {
+    Ok(match device_number(given) {
+        Ok(number) => PathBuf::from(format!("/dev/dmaframe{number}")),
+        Err(_) => PathBuf::from(given),
+    })
+}
+
+/// A device's number by number, name or path of the node.
+fn device_number(given: &str) -> Result<u32, String> {
+    let name = given.strip_prefix("/dev/").unwrap_or(given);
+    let number = name.strip_prefix("dmaframe").unwrap_or(name);
+    number.parse().map_err(|_| "expected a number, such as 0, or dmaframe0".to_owned())
+}
+
+fn policy(given: &str) -> Result<Policy, String> {
+    [Policy::Backpressure, Policy::Drop]
+        .into_iter()
+        .find(|policy| policy.name() == given)
+        .ok_or_else(|| "expected backpressure or drop".to_owned())
+}
+
+/// Becomes true at Ctrl-C or SIGTERM; a second one ends the program at once.
+fn interrupted() -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+/// The attributes' names, in the order in which they are shown.
+const ATTRIBUTES: [&str; 15] = [
+    "id",
+    "name",
+    "channel",
+    "state",
+    "source",
+    "frame-bytes",
+    "slots",
+    "policy",
+    "interval-us",
+    "frames",
+    "lost",
+    "bytes",
+    "errors",
+    "event",
+    "fault",
+];
+
+/// An attribute's name; sysfs's spelling is taken too.
+fn attribute_name(given: &str) -> Result<&'static str, String> {
+    let given = given.replace('_', "-");
+    ATTRIBUTES
+        .into_iter()
+        .find(|name| **name == given)
+        .ok_or_else(|| format!("expected one of: {}", ATTRIBUTES.join(", ")))
+}
+
+/// The attribute of that name, if it was sent.
+fn attribute(all: &Attributes, name: &str) -> Option<Value> {
+    match name {
+        "id" => all.id.map(Value::from),
+        "name" => all.name.clone().map(Value::from),
+        "channel" => all.channel.map(Value::from),
+        "state" => all.state.map(|state| state.name().into()),
+        "source" => all.source.clone().map(Value::from),
+        "frame-bytes" => all.frame_bytes.map(Value::from),
+        "slots" => all.slots.map(Value::from),
+        "policy" => all.policy.map(|policy| policy.name().into()),
+        "interval-us" => all.interval_us.map(Value::from),
+        "frames" => all.frames.map(Value::from),
+        "lost" => all.lost.map(Value::from),
+        "bytes" => all.bytes.map(Value::from),
+        "errors" => all.errors.map(Value::from),
+        "event" => all.event.map(|event| event.name().into()),
+        "fault" => all.fault.map(|fault| fault_name(fault).into()),
+        _ => None,
+    }
+}
+
+/// The fault's name, as the netlink specification has it.
+fn fault_name(fault: Fault) -> &'static str {
+    match fault {
+        Fault::None => "none",
+        Fault::Consumer => "consumer",
+        Fault::Engine => "engine",
+        Fault::Timeout => "timeout",
+        Fault::Incomplete => "incomplete",
+    }
+}
+
+/// All attributes that were sent, in order.
+fn attributes(all: &Attributes) -> impl Iterator<Item = (&'static str, Value)> {
+    ATTRIBUTES.into_iter().filter_map(|name| attribute(all, name).map(|value| (name, value)))
+}
+
+fn object(all: &Attributes) -> Value {
+    Value::Object(
+        attributes(all).map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
+    )
+}
+
+/// A value as a person writes it: without quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn devices_have_a_number_a_name_and_a_path() {
+        for given in ["1", "dmaframe1", "/dev/dmaframe1"] {
+            assert_eq!(device_number(given), Ok(1));
+            assert_eq!(device_path(given), Ok(PathBuf::from("/dev/dmaframe1")));
+        }
+        assert_eq!(device_path("/dev/null"), Ok(PathBuf::from("/dev/null")));
+        assert!(device_number("/dev/null").is_err());
+    }
+
+    #[test]
+    fn attributes_are_shown_in_order_and_by_either_spelling() {
+        let all = Attributes {
+            id: Some(0),
+            policy: Some(Policy::Drop),
+            frame_bytes: Some(64),
+            ..Attributes::default()
+        };
+        let shown: Vec<_> =
+            attributes(&all).map(|(name, value)| format!("{name}: {}", plain(&value))).collect();
+        assert_eq!(shown, ["id: 0", "frame-bytes: 64", "policy: drop"]);
+        assert_eq!(attribute_name("frame_bytes"), Ok("frame-bytes"));
+        assert!(attribute_name("colour").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `dmaframe monitor`.
+
+use super::{Outcome, attributes, interrupted, object, plain, print};
+use dmaframe::Error;
+use dmaframe::netlink::{Attributes, Client};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Print the events of all devices, one a line, until Ctrl-C
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: dmaframe monitor --count 10 --json")]
+pub(crate) struct Arguments {
+    /// End after this many events
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let interrupted = interrupted()?;
+    let mut events = Client::connect()?.events()?;
+    eprintln!("dmaframe: listening for events; Ctrl-C ends");
+    let mut left = arguments.count.unwrap_or(u64::MAX);
+    while left > 0 && !interrupted.load(Ordering::Relaxed) {
+        match events.next_timeout(Duration::from_millis(200)) {
+            Ok(Some(event)) if arguments.json => print(object(&event))?,
+            Ok(Some(event)) => print(line(&event))?,
+            Ok(None) => continue,
+            Err(error @ Error::EventsLost) => {
+                eprintln!("dmaframe: {error}");
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        left -= 1;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(event: &Attributes) -> String {
+    let name = match (&event.name, event.id) {
+        (Some(name), _) => name.clone(),
+        (None, Some(id)) => format!("dmaframe{id}"),
+        (None, None) => "dmaframe?".to_owned(),
+    };
+    let mut line = format!("{name} {}", event.event.map_or("event", |event| event.name()));
+    for (name, value) in attributes(event) {
+        let told = ["id", "name", "event"].contains(&name) || (name == "fault" && value == "none");
+        if !told {
+            line += &format!(" {name}={}", plain(&value));
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line() {
+        let event = Attributes {
+            id: Some(1),
+            frames: Some(5),
+            source: Some("gpio".to_owned()),
+            ..Attributes::default()
+        };
+        assert_eq!(line(&event), "dmaframe1 event source=gpio frames=5");
+    }
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can go wrong, and what to do about it.
+
+use crate::device;
+use board::frame::FrameError;
+use board::stream::{Fault, ShapeError};
+use nix::errno::Errno;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What can go wrong. Each message names the value and, where there is one, the remedy.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such device node.
+    #[error("{}: no such device; is the module loaded (modprobe dmaframe)?{}",
+        path.display(), alternatives(path, " There is "))]
+    NoDevice {
+        /// The node asked for.
+        path: PathBuf,
+    },
+    /// Another program has the device open.
+    #[error("{} is in use by another program; stop it{}",
+        path.display(), alternatives(path, ", or use another channel: "))]
+    InUse {
+        /// The node asked for.
+        path: PathBuf,
+    },
+    /// The device node is not this user's to open.
+    #[error("{}: permission denied; join the group dmaframe, or run as root", path.display())]
+    Denied {
+        /// The node asked for.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{} is no dmaframe device; the devices are /dev/dmaframe0 and so on", path.display())]
+    NoDmaframe {
+        /// The file asked for.
+        path: PathBuf,
+    },
+    /// The device node cannot be opened for another reason.
+    #[error("cannot open {}: {source}", path.display())]
+    Open {
+        /// The node asked for.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The device has no source of this name.
+    #[error("{} has no source {name:?}; its sources are: {}", path.display(), known.join(", "))]
+    NoSource {
+        /// The device.
+        path: PathBuf,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The device cannot have a stream of this shape.
+    #[error("{} cannot stream in this shape: {reason}", path.display())]
+    Shape {
+        /// The device.
+        path: PathBuf,
+        /// Which part cannot be had.
+        reason: ShapeError,
+    },
+    /// What was asked for cannot be done while the stream runs.
+    #[error("{}: {action} while the stream runs is not possible; stop it first", path.display())]
+    Running {
+        /// The device.
+        path: PathBuf,
+        /// What was asked for.
+        action: &'static str,
+    },
+    /// The kernel has no memory for the ring.
+    #[error("no memory for a ring of {bytes} bytes; use fewer slots or shorter frames")]
+    NoMemory {
+        /// Bytes of the slots together.
+        bytes: u64,
+    },
+    /// The stream was not started, so that no frame can ever come.
+    #[error("{}: the stream was not started; start it before waiting for a frame", path.display())]
+    NotStarted {
+        /// The device.
+        path: PathBuf,
+    },
+    /// The device was unbound from its driver, or its stream configured anew.
+    #[error("{} is gone: it was unbound from its driver, or configured anew; open it again when \
+        it is back", path.display())]
+    Gone {
+        /// The device.
+        path: PathBuf,
+    },
+    /// The stream stopped at an error. Frames published before it were all delivered.
+    #[error("{}: the stream stopped: {fault}; start it again, and see the kernel log (dmesg) if \
+        it comes back", path.display())]
+    Faulted {
+        /// The device.
+        path: PathBuf,
+        /// Why it stopped.
+        fault: Fault,
+    },
+    /// The ring that the driver made is none that this library can read.
+    #[error("{}: the ring cannot be read: {what}; module and program are of different versions?",
+        path.display())]
+    Ring {
+        /// The device.
+        path: PathBuf,
+        /// What does not fit.
+        what: String,
+    },
+    /// A slot held no frame.
+    #[error("{}: a slot holds no frame: {reason}", path.display())]
+    Frame {
+        /// The device.
+        path: PathBuf,
+        /// What does not fit.
+        reason: FrameError,
+    },
+    /// A payload is no slice of the type asked for.
+    #[error(
+        "a payload of {payload_bytes} bytes is no slice of {type_name} ({type_bytes} bytes \
+        each)"
+    )]
+    View {
+        /// Bytes of the payload.
+        payload_bytes: usize,
+        /// The type asked for.
+        type_name: &'static str,
+        /// Its size in bytes.
+        type_bytes: usize,
+    },
+    /// A request to the device failed for a reason that has no variant of its own.
+    #[error("{}: {request} failed: {errno}", path.display())]
+    Request {
+        /// The device.
+        path: PathBuf,
+        /// The request: an ioctl's name, or a system call's.
+        request: &'static str,
+        /// What the kernel said.
+        errno: Errno,
+    },
+    /// An attribute's file cannot be read or written.
+    #[error("cannot {action} {}: {}", path.display(), attribute_hint(source))]
+    Attribute {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The attribute's file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// An attribute's file holds something else than it should.
+    #[error("{} holds {found:?}, which is no number", path.display())]
+    NotANumber {
+        /// The attribute's file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+    },
+    /// The kernel has no such netlink family.
+    #[error("the kernel has no netlink family dmaframe; is the module loaded (modprobe dmaframe)?")]
+    NoFamily,
+    /// The kernel refused a netlink request.
+    #[error("{request}: {}", refusal(*errno, message.as_deref()))]
+    Refused {
+        /// The request.
+        request: String,
+        /// The error code.
+        errno: Errno,
+        /// The kernel's own words, if it sent any.
+        message: Option<String>,
+    },
+    /// The netlink socket failed.
+    #[error("the netlink socket failed: {0}")]
+    Socket(#[source] io::Error),
+    /// The kernel sent what cannot be understood.
+    #[error("the kernel's netlink message cannot be understood: {0}")]
+    Message(String),
+    /// Events came faster than they were taken; some are lost, later ones will be heard.
+    #[error("events were lost: they came faster than they were read")]
+    EventsLost,
+}
+
+impl Error {
+    /// The error for `request` on the device at `path`.
+    pub(crate) fn request(path: &Path, request: &'static str, errno: Errno) -> Self {
+        let path = path.to_owned();
+        match errno {
+            Errno::ENODEV | Errno::ENXIO => Self::Gone { path },
+            errno => Self::Request { path, request, errno },
+        }
+    }
+}
+
+fn alternatives(path: &Path, lead: &str) -> String {
+    let others: Vec<_> = device::paths()
+        .into_iter()
+        .filter(|other| other != path)
+        .map(|other| other.display().to_string())
+        .collect();
+    if others.is_empty() { String::new() } else { format!("{lead}{}", others.join(", ")) }
+}
+
+fn attribute_hint(error: &io::Error) -> String {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT) => {
+            "no such attribute; is the module loaded (modprobe dmaframe)?".to_owned()
+        }
+        Some(Errno::EACCES | Errno::EPERM) => "permission denied; run as root".to_owned(),
+        Some(Errno::EBUSY) => "a stream is configured; end the program that has it".to_owned(),
+        Some(Errno::EINVAL) => "the device cannot have this value".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn refusal(errno: Errno, message: Option<&str>) -> String {
+    match (message, errno) {
+        (Some(message), errno) => format!("{message} ({})", errno.desc()),
+        (None, Errno::EPERM) => "not permitted; it needs CAP_NET_ADMIN: run as root".to_owned(),
+        (None, Errno::ENODEV) => "no such device; `dmaframe get --all` lists them".to_owned(),
+        (None, Errno::EBUSY) => "a stream is configured; end the program that has it".to_owned(),
+        (None, errno) => errno.desc().to_owned(),
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Frames that a DMA engine writes, read in place.
+//!
+//! [`Device`] is one channel of the engine, [`Stream`] its ring mapped into this process, and
+//! [`Frame`] one slot of it: header and payload are read where the engine wrote them, and dropping
+//! the frame returns its slot. While frames are ready, taking one costs no system call.
+//!
+//! ```no_run
+//! use dmaframe::{Device, Policy, Shape};
+//!
+//! fn main() -> Result<(), dmaframe::Error> {
+//!     let device = Device::open("/dev/dmaframe0")?;
+//!     let mut stream = device.configure(Shape {
+//!         source: device.source("systimer")?.index,
+//!         frame_bytes: 65536,
+//!         slots: 16,
+//!         policy: Policy::Backpressure,
+//!         interval_us: 0,
+//!     })?;
+//!     stream.start()?;
+//!     for _ in 0..1000 {
+//!         let Some(frame) = stream.next()? else { break };
+//!         let samples = frame.as_slice_of::<u32>()?;
+//!         println!("frame {}: first sample {}", frame.sequence(), samples[0]);
+//!     }
+//!     stream.stop()
+//! }
+//! ```
+//!
+//! [`sysfs`] reads and writes a device's attributes, [`netlink`] does the same and hears events;
+//! neither needs the device to be free.
+#![deny(missing_docs)]
+
+pub mod device;
+pub mod error;
+pub mod frame;
+mod mapping;
+pub mod netlink;
+pub mod stream;
+pub mod sysfs;
+
+pub use board::frame::Header;
+pub use board::pattern;
+pub use board::stream::{Fault, Policy, Shape, ShapeError, State};
+pub use board::uapi::Stats;
+pub use device::{Device, Info, Source};
+pub use error::Error;
+pub use frame::{DeviceStamps, Frame};
+pub use stream::{Counters, Stream};
+
+/// What this library's calls return.
+pub type Result<T> = std::result::Result<T, Error>;

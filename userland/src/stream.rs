@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The stream: a device's ring, mapped into this process.
+
+use crate::device::Handle;
+use crate::mapping::Ring;
+use crate::{Error, Frame, Result, Stats};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+/// A configured stream. It lends one [`Frame`] at a time, oldest first.
+///
+/// For one's own event loop: wait for its file descriptor ([`AsFd`]) to be readable, then take
+/// frames by [`Stream::try_next`] until that is [`Poll::Pending`].
+///
+/// Dropping it stops the engine.
+#[derive(Debug)]
+pub struct Stream {
+    handle: Arc<Handle>,
+    ring: Ring,
+    started: bool,
+}
+
+/// A stream's counters since its start, as the ring's page shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Frames published.
+    pub frames: u64,
+    /// Frames lost: due while no slot was free.
+    pub lost: u64,
+    /// Bytes of payload published.
+    pub bytes: u64,
+    /// Errors of the engine.
+    pub errors: u64,
+}
+
+/// What stands at the ring's tail.
+enum Sight {
+    Frame,
+    Nothing,
+    End,
+}
+
+impl Stream {
+    pub(crate) fn new(handle: Arc<Handle>, ring: Ring) -> Self {
+        Self { handle, ring, started: false }
+    }
+
+    pub(crate) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The path of the device.
+    pub fn path(&self) -> &Path {
+        self.handle.path()
+    }
+
+    /// Slots of the ring.
+    pub fn slots(&self) -> u32 {
+        self.ring.geometry().slots
+    }
+
+    /// Bytes of a frame's payload.
+    pub fn frame_bytes(&self) -> u32 {
+        self.ring.geometry().frame_bytes
+    }
+
+    /// Ticks per second of the device stamps.
+    pub fn stamp_hz(&self) -> u32 {
+        self.ring.geometry().stamp_hz
+    }
+
+    /// Which stream of the device this is: one more at every start.
+    pub fn number(&self) -> u32 {
+        self.ring.meta().stream.load(Ordering::Relaxed)
+    }
+
+    /// The counters, without a system call. They stay readable when the device is gone.
+    pub fn counters(&self) -> Counters {
+        let meta = self.ring.meta();
+        Counters {
+            frames: meta.frames.load(Ordering::Relaxed),
+            lost: meta.lost.load(Ordering::Relaxed),
+            bytes: meta.bytes.load(Ordering::Relaxed),
+            errors: meta.errors.load(Ordering::Relaxed),
+        }
+    }
+
+    /// All counters, from the driver.
+    pub fn stats(&self) -> Result<Stats> {
+        self.handle.stats()
+    }
+
+    /// Starts the engine. The sequence begins at 0, after the frames of an earlier start that are
+    /// still ready.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Running`] if it runs already, [`Error::Gone`].
+    pub fn start(&mut self) -> Result<()> {
+        if self.ring.flags().detached {
+            return Err(self.gone());
+        }
+        self.handle.start()?;
+        self.started = true;
+        let resumed = self.ring.resume();
+        resumed.map_err(|what| self.broken(what))
+    }
+
+    /// Stops the engine; frames that are ready stay readable. Stopping twice is no error.
+    pub fn stop(&mut self) -> Result<()> {
+        self.handle.stop()
+    }
+
+    /// The next frame; sleeps while none is ready. `None` when the stream was stopped and all its
+    /// frames were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Faulted`] and [`Error::Gone`], each after the last frame; [`Error::NotStarted`].
+    // A lending iterator, which `Iterator` cannot be.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Frame<'_>>> {
+        loop {
+            match self.sight()? {
+                Sight::Frame => return Frame::oldest(self).map(Some),
+                Sight::End => return Ok(None),
+                Sight::Nothing => self.wait(PollTimeout::NONE)?,
+            }
+        }
+    }
+
+    /// The next frame if one is ready: never sleeps, and costs no system call.
+    /// `Ready(None)` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::next`].
+    pub fn try_next(&mut self) -> Result<Poll<Option<Frame<'_>>>> {
+        Ok(match self.sight()? {
+            Sight::Frame => Poll::Ready(Some(Frame::oldest(self)?)),
+            Sight::End => Poll::Ready(None),
+            Sight::Nothing => Poll::Pending,
+        })
+    }
+
+    /// The next frame; sleeps while none is ready, but not longer than `timeout`, after which it
+    /// is `Pending`. `Ready(None)` is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::next`].
+    pub fn next_timeout(&mut self, timeout: Duration) -> Result<Poll<Option<Frame<'_>>>> {
+        // The clock is looked at only once there is a reason to sleep.
+        let mut deadline = None;
+        loop {
+            match self.sight()? {
+                Sight::Frame => return Ok(Poll::Ready(Some(Frame::oldest(self)?))),
+                Sight::End => return Ok(Poll::Ready(None)),
+                Sight::Nothing => {}
+            }
+            let now = Instant::now();
+            let deadline = *deadline.get_or_insert(now + timeout);
+            if now >= deadline {
+                return Ok(Poll::Pending);
+            }
+            // Rounded up: a rest below a millisecond must not become a busy loop.
+            let rest = (deadline - now).as_nanos().div_ceil(1_000_000);
+            let rest = PollTimeout::try_from(rest).unwrap_or(PollTimeout::MAX);
+            self.wait(rest)?;
+        }
+    }
+
+    fn sight(&mut self) -> Result<Sight> {
+        let Self { ring, .. } = self;
+        if ring.look().map_err(|what| broken(&self.handle, what))? {
+            return Ok(Sight::Frame);
+        }
+        // The flags come before a second look: a frame published before the flag was set is seen.
+        let flags = ring.flags();
+        if ring.look().map_err(|what| broken(&self.handle, what))? {
+            return Ok(Sight::Frame);
+        }
+        if let Some(fault) = flags.fault {
+            return Err(Error::Faulted { path: self.path().to_owned(), fault });
+        }
+        if flags.detached {
+            return Err(self.gone());
+        }
+        if !self.started {
+            return Err(Error::NotStarted { path: self.path().to_owned() });
+        }
+        Ok(if flags.stopped { Sight::End } else { Sight::Nothing })
+    }
+
+    /// Sleeps until there may be something to see.
+    fn wait(&self, timeout: PollTimeout) -> Result<()> {
+        let mut fds = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            // A signal is no frame; whoever called decides by the next look.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::request(self.path(), "poll", errno)),
+        }
+        let hung_up = fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
+        // The ring says so too, unless it was given up before it had a page to say it on.
+        if hung_up && !self.ring.flags().detached { Err(self.gone()) } else { Ok(()) }
+    }
+
+    /// Returns the oldest frame's slot, and kicks the driver if that is owed to it.
+    pub(crate) fn release(&mut self) {
+        if self.ring.release() {
+            // A kick fails only if the device is gone, which the next look at the ring tells.
+            let _ = self.handle.kick();
+        }
+    }
+
+    fn gone(&self) -> Error {
+        Error::Gone { path: self.path().to_owned() }
+    }
+
+    fn broken(&self, what: String) -> Error {
+        broken(&self.handle, what)
+    }
+}
+
+fn broken(handle: &Handle, what: String) -> Error {
+    Error::Ring { path: handle.path().to_owned(), what }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A ring without a device must not stop the stream that came after it.
+        if self.started && !self.ring.flags().detached {
+            // It fails only if the device is gone, and then nothing runs.
+            let _ = self.handle.stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::fake::{Driver, FRAME_BYTES, SLOTS};
+    use board::ring::{DETACHED, FAULTED, NEED_KICK, STOPPED};
+    use board::stream::Fault;
+
+    fn stream() -> (Driver, Stream) {
+        let (driver, file) = Driver::new();
+        let ring = Ring::map(&file, &Driver::config()).unwrap();
+        let mut stream = Stream::new(Arc::new(Handle::of(file)), ring);
+        stream.started = true;
+        (driver, stream)
+    }
+
+    #[test]
+    fn frames_come_in_order_and_their_slots_go_back() {
+        let (mut driver, mut stream) = stream();
+        // The driver asks for kicks, which the file refuses: that must not disturb.
+        driver.raise(NEED_KICK);
+        for round in 0..10_u64 {
+            (0..SLOTS).for_each(|_| driver.publish());
+            assert_eq!(driver.free(), 0);
+            for at in 0..u64::from(SLOTS) {
+                let frame = stream.next().unwrap().unwrap();
+                let sequence = round * u64::from(SLOTS) + at;
+                assert_eq!(frame.sequence(), sequence);
+                assert_eq!(*frame, [sequence as u8; FRAME_BYTES as usize]);
+                assert_eq!(frame.as_slice_of::<[u8; 4]>().unwrap().len(), 16);
+                let refused = frame.as_slice_of::<[u8; 3]>().unwrap_err().to_string();
+                assert!(refused.contains("64 bytes") && refused.contains("[u8; 3]"), "{refused}");
+                let stamps = frame.device_stamps();
+                assert_eq!((stamps.start, stamps.end), (3, 5));
+                assert_eq!(driver.free(), at as u32);
+                drop(frame);
+                assert_eq!(driver.free(), at as u32 + 1);
+            }
+        }
+        assert!(stream.try_next().unwrap().is_pending());
+    }
+
+    #[test]
+    fn a_frame_that_is_forgotten_stays_the_oldest() {
+        let (mut driver, mut stream) = stream();
+        driver.publish();
+        std::mem::forget(stream.next().unwrap());
+        assert_eq!(stream.next().unwrap().unwrap().sequence(), 0);
+        assert_eq!(driver.free(), SLOTS);
+    }
+
+    #[test]
+    fn what_was_published_is_read_before_the_end() {
+        for (flags, fault) in [(STOPPED, None), (DETACHED, None), (FAULTED, Some(Fault::Timeout))] {
+            let (mut driver, mut stream) = stream();
+            driver.publish();
+            driver.publish();
+            if let Some(fault) = fault {
+                driver.meta().fault.store(fault as u32, Ordering::Relaxed);
+            }
+            driver.raise(flags);
+            assert_eq!(stream.next().unwrap().unwrap().sequence(), 0);
+            assert_eq!(stream.next().unwrap().unwrap().sequence(), 1);
+            match (stream.next(), flags) {
+                (Ok(None), STOPPED) => {}
+                (Err(Error::Gone { .. }), DETACHED) => {}
+                (Err(Error::Faulted { fault: Fault::Timeout, .. }), FAULTED) => {}
+                (other, _) => panic!("flags {flags}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn waiting_ends_with_the_timeout_or_a_frame() {
+        let (mut driver, mut stream) = stream();
+        let timeout = Duration::from_millis(20);
+        let began = Instant::now();
+        assert!(stream.next_timeout(timeout).unwrap().is_pending());
+        assert!(began.elapsed() >= timeout);
+        let publisher = std::thread::spawn(move || {
+            std::thread::sleep(timeout);
+            driver.publish();
+        });
+        let Poll::Ready(Some(frame)) = stream.next_timeout(Duration::from_secs(20)).unwrap() else {
+            panic!("no frame came")
+        };
+        assert_eq!(frame.sequence(), 0);
+        drop(frame);
+        publisher.join().unwrap();
+    }
+
+    #[test]
+    fn a_stream_that_was_not_started_is_not_waited_for() {
+        let (_driver, mut stream) = stream();
+        stream.started = false;
+        assert!(matches!(stream.next(), Err(Error::NotStarted { .. })));
+    }
+}
