@@ -72,6 +72,8 @@ impl<'a> Chain<'a> {
         limits: Limits,
     ) -> Result<Self, PlanError> {
         let bytes = size_of_val(pool) as u64;
+        // Control blocks hold 32-bit addresses, whatever else an engine might.
+        let limits = Limits { address_bits: limits.address_bits.min(32), ..limits };
         let end = pool_bus.checked_add(bytes).ok_or(PlanError::Unreachable { bus: pool_bus })?;
         if pool_bus == 0 || end - 1 > limits.highest_address() {
             return Err(PlanError::Unreachable { bus: pool_bus });
@@ -106,7 +108,9 @@ impl<'a> Chain<'a> {
             self.limits.check(segment)?;
         }
         for segment in segments {
-            let next = self.pool_bus + (self.used as u32 + 1) * self.limits.descriptor_bytes;
+            // Past the pool's end this may wrap; `finish` replaces it there.
+            let after = (self.used as u32 + 1) * self.limits.descriptor_bytes;
+            let next = self.pool_bus.wrapping_add(after);
             self.pool[self.used] = encode(segment, next);
             self.used += 1;
         }

@@ -136,12 +136,12 @@ pub fn parse(bytes: &[u8]) -> Result<(&Header, &[u8]), FrameError> {
 ///
 /// The engine reads the counter's low word before its high word. When the low word wraps between
 /// the two reads, the stamp is 2^32 ticks too high; nothing else makes a start lie after its end,
-/// or a frame last longer than 2^31 ticks (35 minutes).
+/// or a frame last 2^32 ticks (71 minutes).
 pub fn untear(start: u64, end: u64) -> (u64, u64) {
     const WRAP: u64 = 1 << 32;
     if start > end {
         (start.wrapping_sub(WRAP), end)
-    } else if end - start > WRAP / 2 {
+    } else if end - start >= WRAP {
         (start, end - WRAP)
     } else {
         (start, end)

@@ -224,7 +224,7 @@ impl Consumer {
         (self.tail & (self.slots - 1)) as usize
     }
 
-    /// Returns the oldest frame's slot. True when the producer is owed a kick for it.
+    /// Returns the oldest frame's slot; the caller has seen that one is ready. True when the producer is owed a kick for it.
     #[must_use]
     pub fn release(&mut self, meta: &Meta, page: &ConsumerPage) -> bool {
         self.tail = self.tail.wrapping_add(1);

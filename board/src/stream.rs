@@ -227,7 +227,8 @@ impl Shape {
         Ok(())
     }
 
-    /// Bytes from one slot to the next: header and payload, rounded up to whole pages.
+    /// Bytes from one slot to the next: header and payload, rounded up to whole pages. For a
+    /// shape that was checked.
     pub const fn slot_stride(&self, page_bytes: u32) -> u32 {
         (HEADER_BYTES as u32 + self.frame_bytes).next_multiple_of(page_bytes)
     }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+//! The ioctl interface against what a C compiler makes of it.
+//!
+//! The numbers were printed by a C program from `<linux/ioctl.h>` and structures of `__u8`,
+//! `__u32` and `__u64` in the same order, built with `-Wpadded`.
+
+use board::stream::{Policy, Shape};
+use board::uapi::{self, Config, ConfigError, Info, NAME_BYTES, SourceInfo, Stats};
+use proptest::prelude::*;
+use std::mem::offset_of;
+use zerocopy::{FromBytes, IntoBytes};
+
+#[test]
+fn requests() {
+    assert_eq!(uapi::GET_INFO, 0x8080_df00);
+    assert_eq!(uapi::GET_SOURCE, 0xc068_df01);
+    assert_eq!(uapi::GET_CONFIG, 0x8040_df02);
+    assert_eq!(uapi::CONFIGURE, 0xc040_df03);
+    assert_eq!(uapi::START, 0x0000_df04);
+    assert_eq!(uapi::STOP, 0x0000_df05);
+    assert_eq!(uapi::KICK, 0x0000_df06);
+    assert_eq!(uapi::GET_STATS, 0x8080_df07);
+}
+
+macro_rules! offsets {
+    ($type:ident: $($field:ident)*) => { [$(offset_of!($type, $field)),*] };
+}
+
+#[test]
+fn layouts() {
+    assert_eq!(
+        offsets!(Info: engine device channel sources state frame_bytes_max frame_granularity
+            slots_max stamp_hz ring_bytes_max interval_us_min interval_us_max reserved),
+        [0, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72, 76, 80]
+    );
+    assert_eq!(
+        offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us pad
+            reserved),
+        [0, 4, 8, 40, 48, 52, 56, 60, 64, 68, 72]
+    );
+    assert_eq!(
+        offsets!(Config: source frame_bytes slots policy interval_us flags slot_stride
+            header_bytes slots_bytes reserved),
+        [0, 4, 8, 12, 16, 20, 24, 28, 32, 40]
+    );
+    assert_eq!(
+        offsets!(Stats: frames lost bytes errors overruns chains interrupts kicks bad_consumer
+            state fault error_bits stream reserved),
+        [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 76, 80, 84, 88]
+    );
+    assert_eq!(size_of::<Info>(), 128);
+    assert_eq!(size_of::<SourceInfo>(), 104);
+    assert_eq!(size_of::<Config>(), 64);
+    assert_eq!(size_of::<Stats>(), 128);
+}
+
+#[test]
+fn what_nobody_sets_is_zero() {
+    assert!(Info::default().as_bytes().iter().all(|&byte| byte == 0));
+    assert!(SourceInfo::default().as_bytes().iter().all(|&byte| byte == 0));
+    assert!(Config::default().as_bytes().iter().all(|&byte| byte == 0));
+    assert!(Stats::default().as_bytes().iter().all(|&byte| byte == 0));
+}
+
+const SHAPE: Shape =
+    Shape { source: 1, frame_bytes: 4096, slots: 16, policy: Policy::Drop, interval_us: 1000 };
+
+#[test]
+fn a_shape_goes_there_and_back() {
+    let config = Config::from(SHAPE);
+    assert_eq!(config.shape(), Ok(SHAPE));
+    assert_eq!(config.as_bytes()[20..], [0; 44]);
+}
+
+#[test]
+fn each_refusal() {
+    let good = Config::from(SHAPE);
+    for bit in 0..32 {
+        let flags = 1 << bit;
+        assert_eq!(Config { flags, ..good }.shape(), Err(ConfigError::Flags(flags)));
+    }
+    for policy in [2, 3, u32::MAX] {
+        assert_eq!(Config { policy, ..good }.shape(), Err(ConfigError::Policy(policy)));
+    }
+    // Every bit that the caller gives as zero, behind the flags.
+    for bit in 24 * 8..64 * 8 {
+        let mut bytes = [0; 64];
+        bytes.copy_from_slice(good.as_bytes());
+        bytes[bit / 8] |= 1 << (bit % 8);
+        let config = Config::read_from_bytes(&bytes).unwrap();
+        assert_eq!(config.shape(), Err(ConfigError::Reserved), "bit {bit}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is taken is given back bit by bit: nothing that was asked is ignored.
+    #[test]
+    fn any_bytes_are_answered(mut bytes in any::<[[u8; 16]; 4]>(), zeroes in 0usize..64) {
+        let bytes = bytes.as_mut_bytes();
+        bytes[64 - zeroes..].fill(0);
+        let config = Config::read_from_bytes(bytes).unwrap();
+        if let Ok(shape) = config.shape() {
+            prop_assert_eq!(Config::from(shape), config);
+        }
+    }
+
+    #[test]
+    fn names_are_padded_and_ended(name in prop::collection::vec(1u8.., 0..80)) {
+        let field = uapi::name_field(&name);
+        let kept = name.len().min(NAME_BYTES - 1);
+        prop_assert_eq!(uapi::field_name(&field), &name[..kept]);
+        prop_assert!(field[kept..].iter().all(|&byte| byte == 0));
+    }
+}
+
+#[test]
+fn a_name_without_an_end_is_the_whole_field() {
+    assert_eq!(uapi::field_name(&[b'x'; NAME_BYTES]), [b'x'; NAME_BYTES]);
+    assert_eq!(uapi::field_name(&[0; NAME_BYTES]), b"");
+}
