@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel: its source, its configuration and its build.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::builder::Builder;
+use crate::cache::{Cache, Key};
+use crate::progress::{Step, log_tail, say};
+
+const VERSION: &str = "7.3.4";
+/// Where the tarball and, beside it, its checksums are published.
+const TARBALLS: &str = "https://cdn.kernel.org/pub/linux/kernel/v7.x";
+/// The distribution's package of the same version.
+const PACKAGE: &str = "linux-source-7.3";
+/// The script's way of saying that the network, not the file, was the trouble.
+const UNREACHABLE: i32 = 3;
+/// Lines that a build from nothing prints, about.
+const BUILD_LINES: u64 = 1900;
+const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
+/// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
+/// symbols, which overlays refer to.
+const MAKE: &[&str] = &["LLVM=1", "ARCH=arm64", "DTC_FLAGS=-@"];
+
+/// Arguments: where to work, the version, where tarballs are.
+const FETCH_TARBALL: &str = r#"
+cd "$1"
+tarball=linux-$2.tar.xz
+curl -fsS --connect-timeout 5 --retry 2 -o sha256sums.asc "$3/sha256sums.asc" || exit 3
+grep "  $tarball\$" sha256sums.asc > checksum || { echo "$tarball is not in sha256sums.asc"; exit 1; }
+curl -fsS --connect-timeout 5 --retry 3 -C - -o "$tarball" "$3/$tarball" || exit 3
+sha256sum -c checksum || { rm -f "$tarball"; exit 1; }
+rm -rf tree
+mkdir tree
+tar -xf "$tarball" --strip-components=1 -C tree
+rm "$tarball"
+"#;
+
+/// Arguments: where to work, the version, the package. The package lists are fetched anew, since
+/// the builder's may name a package that its mirror has replaced.
+const FETCH_PACKAGE: &str = r#"
+cd "$1"
+rm -rf apt package tree
+mkdir -p apt/lists/partial apt/cache/archives/partial package tree
+set -- "$@" -o APT::Sandbox::User=root -o APT::Architectures=amd64 \
+	-o "Dir::State::Lists=$PWD/apt/lists" -o "Dir::Cache=$PWD/apt/cache"
+version=$2 name=$3
+shift 3
+apt-get "$@" update
+apt-get "$@" download "$name=$version-*"
+dpkg -x "$name"_*.deb package
+rm "$name"_*.deb
+tar -xf package/usr/src/"$name".tar.xz --strip-components=1 -C tree
+rm -rf apt package
+"#;
+
+/// Arguments: source, build directory, make's arguments up to `--`, then the fragments.
+const CONFIGURE: &str = r#"
+source=$1 build=$2
+shift 2
+make=
+while [ "$1" != -- ]; do make="$make $1"; shift; done
+shift
+mkdir -p "$build"
+make -C "$source" O="$build" $make allnoconfig
+cd "$source"
+scripts/kconfig/merge_config.sh -m -O "$build" "$build/.config" "$@"
+make -C "$source" O="$build" $make olddefconfig
+"#;
+
+/// Which configuration of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Flavour {
+    /// What the image ships.
+    Default,
+    /// With the kernel's own checkers, many times slower: memory, locking, sleeping, leaks.
+    Debug,
+}
+
+impl Flavour {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// The configuration fragments, in the checkout.
+    fn fragments(self) -> &'static [&'static str] {
+        match self {
+            Self::Default => &["buildroot/linux/kernel.config"],
+            Self::Debug => &["buildroot/linux/kernel.config", "buildroot/linux/debug.config"],
+        }
+    }
+
+    fn duration(self) -> &'static str {
+        match self {
+            Self::Default => "about 8 minutes on 2 cores, once",
+            Self::Debug => "about 20 minutes on 2 cores, once",
+        }
+    }
+}
+
+/// A built kernel.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    key: Key,
+    source: PathBuf,
+    build: PathBuf,
+}
+
+impl Kernel {
+    /// Finds the kernel in the cache, or builds it.
+    pub(crate) fn ready(
+        cache: &Cache,
+        builder: &Builder,
+        checkout: &Path,
+        own_source: Option<&Path>,
+        flavour: Flavour,
+    ) -> Result<Self> {
+        let source = source(cache, builder, own_source)?;
+        let mut inputs = vec![
+            builder.key().to_string(),
+            MAKE.join(" "),
+            DEVICE_TREE.to_owned(),
+            source.origin.clone(),
+        ];
+        for fragment in flavour.fragments() {
+            let path = checkout.join(fragment);
+            inputs.push(
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
+            );
+        }
+        let key = Key::of(inputs);
+        let name = format!("linux-{VERSION}-{}-{key}", flavour.name());
+        let directory = cache.directory(&name, |part| {
+            build(cache, builder, checkout, &source.tree, flavour, part)
+        })?;
+        Ok(Self { key, source: source.tree, build: directory.join("build") })
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// The source tree.
+    pub(crate) fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The boot image.
+    pub(crate) fn image(&self) -> PathBuf {
+        self.build.join("arch/arm64/boot/Image")
+    }
+
+    /// The board's device tree.
+    pub(crate) fn device_tree(&self) -> PathBuf {
+        self.build.join("arch/arm64/boot/dts").join(DEVICE_TREE)
+    }
+
+    /// A make of the kernel's, for modules.
+    ///
+    /// The makefile that the kernel leaves in its build directory names the place where the
+    /// kernel was made, which is not where it is kept.
+    pub(crate) fn make(&self, builder: &Builder) -> Result<std::process::Command> {
+        let mut make = builder.command("make");
+        make.arg("-C").arg(builder.inside(&self.source)?);
+        make.arg(pair("O", &builder.inside(&self.build)?)).args(MAKE);
+        Ok(make)
+    }
+}
+
+struct Source {
+    /// Where it came from, for the key.
+    origin: String,
+    tree: PathBuf,
+}
+
+fn source(cache: &Cache, builder: &Builder, own: Option<&Path>) -> Result<Source> {
+    if let Some(tree) = own {
+        let makefile = fs::read_to_string(tree.join("Makefile"))
+            .with_context(|| format!("KERNEL_SRC={} is no kernel source", tree.display()))?;
+        let origin = format!("{}\n{makefile}", tree.display());
+        return Ok(Source { origin, tree: tree.to_owned() });
+    }
+    let directory = cache.directory(&format!("linux-{VERSION}"), |part| {
+        fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
+        fetch(cache, builder, part)
+    })?;
+    let origin = fs::read_to_string(directory.join("origin"))
+        .context("reading the kernel source's origin")?;
+    Ok(Source { origin, tree: directory.join("tree") })
+}
+
+fn fetch(cache: &Cache, builder: &Builder, part: &Path) -> Result<()> {
+    let inside = builder.inside(part)?;
+    let argument = |text: &str| PathBuf::from(text);
+
+    let log = cache.log("linux-tarball");
+    let step = Step::long(&format!("fetching Linux {VERSION} from kernel.org"), "150 MB, once");
+    let status = step.status(
+        &mut builder.script(FETCH_TARBALL, [inside.clone(), argument(VERSION), argument(TARBALLS)]),
+        &log,
+    )?;
+    drop(step);
+    let origin = if status.success() {
+        "kernel.org"
+    } else if status.code() == Some(UNREACHABLE) {
+        say("kernel.org cannot be reached: taking the distribution's package of the same version");
+        let step = Step::long(&format!("fetching Linux {VERSION} as {PACKAGE}"), "167 MB, once");
+        step.run(
+            &mut builder.script(FETCH_PACKAGE, [inside, argument(VERSION), argument(PACKAGE)]),
+            &cache.log("linux-package"),
+        )
+        .with_context(|| {
+            format!("no source of Linux {VERSION}: check the network, or set KERNEL_SRC to a directory that holds it")
+        })?;
+        step.done();
+        "package"
+    } else {
+        bail!("the tarball of Linux {VERSION} is not what its publisher lists\n{}", log_tail(&log));
+    };
+    fs::write(part.join("origin"), origin).context("noting the kernel source's origin")
+}
+
+fn build(
+    cache: &Cache,
+    builder: &Builder,
+    checkout: &Path,
+    source: &Path,
+    flavour: Flavour,
+    part: &Path,
+) -> Result<()> {
+    let build = part.join("build");
+    let configured = part.join("configured");
+    fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
+    let source_inside = builder.inside(source)?;
+    let build_inside = builder.inside(&build)?;
+
+    let fragments: Vec<PathBuf> =
+        flavour.fragments().iter().map(|path| checkout.join(path)).collect();
+    // Configuring again would make an interrupted build begin again.
+    if !configured.exists() {
+        let step = Step::short(&format!("configuring Linux {VERSION}"));
+        let mut arguments = vec![source_inside.clone(), build_inside.clone()];
+        arguments.extend(MAKE.iter().map(PathBuf::from));
+        arguments.push(PathBuf::from("--"));
+        for fragment in &fragments {
+            arguments.push(builder.inside(fragment)?);
+        }
+        step.run(&mut builder.script(CONFIGURE, arguments), &cache.log("linux-configure"))?;
+        step.done();
+        refuse_dropped(&build.join(".config"), &fragments)?;
+        fs::write(&configured, "").context("noting that the kernel is configured")?;
+    }
+
+    let step = Step::long(
+        &format!("building Linux {VERSION}, {} configuration", flavour.name()),
+        flavour.duration(),
+    )
+    .expect_lines(BUILD_LINES);
+    let mut make = builder.command("make");
+    make.arg("-C").arg(source_inside).arg(pair("O", &build_inside)).args(MAKE).arg(jobs());
+    make.args(["Image", "modules", DEVICE_TREE]);
+    step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
+    step.done();
+    Ok(())
+}
+
+/// Kconfig drops what its dependencies do not allow, in silence.
+fn refuse_dropped(config: &Path, fragments: &[PathBuf]) -> Result<()> {
+    let config =
+        fs::read_to_string(config).with_context(|| format!("reading {}", config.display()))?;
+    let mut wanted = String::new();
+    for fragment in fragments {
+        wanted += &fs::read_to_string(fragment)
+            .with_context(|| format!("reading {}", fragment.display()))?;
+    }
+    let dropped = dropped(&config, &wanted);
+    if !dropped.is_empty() {
+        bail!(
+            "the kernel's configuration cannot hold these lines of its fragments: {}",
+            dropped.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
+    let have: HashSet<&str> = config.lines().collect();
+    let is_set = |symbol: &str| config.lines().any(|line| line.split('=').next() == Some(symbol));
+    wanted
+        .lines()
+        .filter(|line| {
+            if let Some(symbol) =
+                line.strip_prefix("# ").and_then(|l| l.strip_suffix(" is not set"))
+            {
+                is_set(symbol)
+            } else {
+                line.starts_with("CONFIG_") && !have.contains(line)
+            }
+        })
+        .collect()
+}
+
+fn pair(name: &str, value: &Path) -> std::ffi::OsString {
+    let mut pair = std::ffi::OsString::from(format!("{name}="));
+    pair.push(value);
+    pair
+}
+
+/// One job for each processor, and one that waits for a disk.
+pub(crate) fn jobs() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("-j{}", processors + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_lines_are_found() {
+        let config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_SIZE=64\n";
+        assert!(
+            dropped(config, "# words\n\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_SIZE=64\n")
+                .is_empty()
+        );
+        assert_eq!(dropped(config, "CONFIG_B=y\nCONFIG_SIZE=6\n"), ["CONFIG_B=y", "CONFIG_SIZE=6"]);
+        assert_eq!(dropped(config, "# CONFIG_A is not set\n"), ["# CONFIG_A is not set"]);
+        // What Kconfig does not even mention is not set.
+        assert!(dropped(config, "# CONFIG_C is not set\n").is_empty());
+    }
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Makes the builder, the kernel, the module and the guest, and runs them.
+
+mod bare_metal;
+mod builder;
+mod cache;
+mod device_tree;
+mod guest;
+mod initramfs;
+mod kernel;
+mod module;
+mod progress;
+mod python;
+mod run;
+mod schema;
+mod test;
+mod userland;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use crate::guest::{GUEST_FAILED, Guest, Job};
+use crate::kernel::Flavour;
+use crate::progress::say;
+use crate::run::Stream;
+use crate::test::Selection;
+
+/// Builds the whole of dmaframe and runs it on a board in QEMU.
+///
+/// What is slow to make is kept in $DMAFRAME_CACHE, else $XDG_CACHE_HOME/dmaframe, else
+/// ~/.cache/dmaframe. KERNEL_SRC names a directory to take the kernel's source from.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Boot the guest, run a command in it as root, and exit with its status.
+    ///
+    /// The command's output is on standard output. Without a command: an interactive console.
+    Guest(GuestArguments),
+    /// Boot the guest and stream frames from DMA to a program, verifying every byte.
+    ///
+    /// Live rates are on standard error; the last line on standard output is the outcome.
+    Run(Stream),
+    /// Run every check and test, host and guest.
+    Test(Selection),
+}
+
+#[derive(Debug, Args)]
+struct GuestArguments {
+    /// The kernel's configuration
+    #[arg(long, value_enum, default_value = "default")]
+    kernel: Flavour,
+    /// Copy a file into the guest, to /root/NAME unless a path is given, keeping its mode
+    #[arg(long, value_name = "FILE[:GUESTPATH]")]
+    put: Vec<String>,
+    /// Copy a file out of the guest when the command has ended
+    #[arg(long, value_name = "GUESTPATH:FILE")]
+    get: Vec<String>,
+    /// End the guest by force after this many seconds
+    #[arg(long, value_name = "S")]
+    timeout: Option<u64>,
+    /// Have Python and the kernel's netlink client in the guest
+    #[arg(long)]
+    python: bool,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match perform(arguments.command) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            say(format_args!("{error:#}"));
+            ExitCode::from(GUEST_FAILED)
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<u8> {
+    let checkout = checkout()?;
+    match task {
+        Task::Guest(arguments) => {
+            let job = job(
+                arguments.put,
+                arguments.get,
+                arguments.timeout,
+                arguments.python,
+                arguments.command,
+            )?;
+            Guest::ready(&checkout, arguments.kernel)?.run(&job, guest::print)
+        }
+        Task::Run(stream) => run::run(&Guest::ready(&checkout, Flavour::Default)?, &stream),
+        Task::Test(selection) => Ok(u8::from(!test::run(&checkout, &selection))),
+    }
+}
+
+/// The directory above this package's.
+fn checkout() -> Result<PathBuf> {
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let checkout = Path::new(&package).parent().context("this package lies in no checkout")?;
+    checkout.canonicalize().with_context(|| format!("resolving {}", checkout.display()))
+}
+
+fn job(
+    put: Vec<String>,
+    get: Vec<String>,
+    timeout: Option<u64>,
+    python: bool,
+    command: Vec<String>,
+) -> Result<Job> {
+    let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
+    let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
+    Ok(Job { command, put, get, timeout, python })
+}
+
+fn parse_put(put: &str) -> Result<(PathBuf, String)> {
+    let (file, path) = match put.split_once(':') {
+        Some((file, path)) => (file, Some(path.to_owned())),
+        None => (put, None),
+    };
+    let file = PathBuf::from(file);
+    if !file.is_file() {
+        bail!("--put {put}: {} is not a file", file.display());
+    }
+    let path = match path {
+        Some(path) => path,
+        None => {
+            let name =
+                file.file_name().with_context(|| format!("--put {put}: a file has a name"))?;
+            format!("/root/{}", name.to_string_lossy())
+        }
+    };
+    Ok((file, path))
+}
+
+fn parse_get(get: &str) -> Result<(String, PathBuf)> {
+    match get.split_once(':') {
+        Some((path, file)) if !path.is_empty() && !file.is_empty() => {
+            Ok((path.to_owned(), PathBuf::from(file)))
+        }
+        _ => bail!("--get {get}: must be GUESTPATH:FILE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_sound() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn put_and_get() {
+        let here = env!("CARGO_MANIFEST_DIR");
+        let file = format!("{here}/Cargo.toml");
+        assert_eq!(parse_put(&file).unwrap().1, "/root/Cargo.toml");
+        assert_eq!(parse_put(&format!("{file}:/etc/x")).unwrap().1, "/etc/x");
+        assert!(parse_put("/no/such/file").is_err());
+        assert_eq!(parse_get("/tmp/a:b").unwrap(), ("/tmp/a".to_owned(), PathBuf::from("b")));
+        assert!(parse_get("/tmp/a").is_err());
+    }
+}

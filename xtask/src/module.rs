@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The driver's module, built out of tree with nothing written into the checkout's sources.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::builder::Builder;
+use crate::kernel::{Kernel, jobs};
+use crate::progress::Step;
+use crate::userland::Crates;
+
+/// Whether the module is only built or also checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lint {
+    Off,
+    /// With clippy, a warning being a failure.
+    Clippy,
+}
+
+/// Builds `dmaframe.ko` for `kernel`; `crates` are the crates it is made of.
+pub(crate) fn build(
+    builder: &Builder,
+    checkout: &Path,
+    kernel: &Kernel,
+    crates: &Crates,
+    lint: Lint,
+) -> Result<PathBuf> {
+    let name = match lint {
+        Lint::Off => "driver",
+        Lint::Clippy => "driver-clippy",
+    };
+    let output = checkout.join(format!("target/{name}-{}", kernel.key()));
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let log = checkout.join(format!("target/log/{name}.log"));
+
+    let step = Step::short("building the module");
+    let mut make = kernel.make(builder)?;
+    make.arg(jobs());
+    for (variable, path) in [
+        ("M", checkout.join("driver")),
+        ("MO", output.clone()),
+        ("CRATES", crates.sources()),
+        ("BOARD", checkout.join("board/src")),
+    ] {
+        let mut argument = OsString::from(format!("{variable}="));
+        argument.push(builder.inside(&path)?);
+        make.arg(argument);
+    }
+    if lint == Lint::Clippy {
+        make.arg("CLIPPY=1");
+    }
+    make.arg("modules");
+    step.run(&mut make, &log)?;
+    step.done();
+
+    if lint == Lint::Clippy {
+        refuse_warnings(&log)?;
+    }
+    Ok(output.join("dmaframe.ko"))
+}
+
+fn refuse_warnings(log: &Path) -> Result<()> {
+    let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
+    let count = warnings(&text);
+    if count > 0 {
+        bail!("the module builds with {count} warnings\n{text}");
+    }
+    Ok(())
+}
+
+/// Compilers begin a warning's line with the word, or with the place before it.
+fn warnings(log: &str) -> usize {
+    let warns = |line: &&str| {
+        let lower = line.to_ascii_lowercase();
+        lower.starts_with("warning") || lower.contains(": warning: ")
+    };
+    log.lines().filter(warns).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_counted() {
+        let log = "  CC [M]  a.o\nwarning: unused variable\n  --> b.rs\nc.c:3:1: warning: unused\nWARNING: modpost: missing\n";
+        assert_eq!(warnings(log), 3);
+        assert_eq!(warnings("  RUSTC [M] warn.o\n"), 0);
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Python and the kernel's own netlink client for the guest: a client that shares no code with us.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tar::EntryType;
+
+use crate::builder::{Builder, mmdebstrap};
+use crate::cache::{Cache, Key};
+use crate::initramfs::Archive;
+use crate::kernel::Kernel;
+use crate::progress::Step;
+
+const SUITE: &str = "trixie";
+const PACKAGES: &[&str] = &["python3", "python3-yaml"];
+/// Only what is below here goes into the guest, whose base has the links /bin, /lib and /sbin.
+const KEPT: &str = "usr/";
+/// What no program of the guest's reads.
+const PRUNED: &[&str] = &[
+    "/ensurepip/",
+    "/gconv/",
+    "/idlelib/",
+    "/pydoc_data/",
+    "/share/bash-completion/",
+    "/share/doc/",
+    "/share/doc-base/",
+    "/share/i18n/",
+    "/share/info/",
+    "/share/lintian/",
+    "/share/locale/",
+    "/share/man/",
+    "/share/perl5/",
+    "/share/zoneinfo/",
+    "/perl-base/",
+    "/test/",
+    "/tkinter/",
+];
+
+/// Arguments: where to work, the kernel's source.
+///
+/// The builder's Python is the guest's version, and compiles for it what a guest would compile
+/// anew at each boot. The files' times do not survive, so they must not matter.
+const ASSEMBLE: &str = r#"
+cd "$1"
+rm -rf root
+mkdir root
+tar -xf root.tar -C root ./usr
+rm root.tar
+mkdir -p root/usr/lib/ynl
+cp -r "$2/tools/net/ynl/pyynl" root/usr/lib/ynl/
+python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s root -p / \
+	root/usr/lib/python3* root/usr/lib/ynl
+tar -cf kept.tar -C root .
+rm -rf root
+"#;
+
+/// The archive with Debian's Python and the kernel's client in it.
+pub(crate) fn archive(cache: &Cache, builder: &Builder, kernel: &Kernel) -> Result<PathBuf> {
+    let versions = [builder.key().to_string(), kernel.key().to_string()];
+    let inputs = [SUITE, ASSEMBLE].iter().chain(PACKAGES).chain(PRUNED).copied();
+    let key = Key::of(inputs.chain(versions.iter().map(String::as_str)));
+    let directory = cache.directory(&format!("python-{key}"), |part| {
+        fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
+        let step = Step::long(
+            "fetching Python for the guest's independent netlink client",
+            "about 1 minute, once",
+        );
+        let mut command = mmdebstrap(cache)?;
+        command.args(["--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);
+        command.arg(format!("--include={}", PACKAGES.join(",")));
+        command.arg(SUITE).arg(part.join("root.tar"));
+        step.run(&mut command, &cache.log("python"))?;
+        let arguments = [builder.inside(part)?, builder.inside(kernel.source())?];
+        step.run(&mut builder.script(ASSEMBLE, arguments), &cache.log("python-assemble"))?;
+
+        let kept = part.join("kept.tar");
+        let mut archive = Archive::create(&part.join("python.cpio"))?;
+        let file = File::open(&kept).with_context(|| format!("opening {}", kept.display()))?;
+        convert(file, &mut archive)?;
+        archive.finish()?;
+        step.done();
+        fs::remove_file(&kept).with_context(|| format!("removing {}", kept.display()))
+    })?;
+    Ok(directory.join("python.cpio"))
+}
+
+/// Copies what is kept of a tar archive.
+fn convert<W: std::io::Write>(root: impl Read, archive: &mut Archive<W>) -> Result<()> {
+    let mut root = tar::Archive::new(root);
+    for entry in root.entries().context("reading a root")? {
+        let mut entry = entry.context("reading a root")?;
+        let path = entry.path().context("reading a root")?.to_string_lossy().into_owned();
+        let path = path.trim_start_matches("./").to_owned();
+        if !kept(&path) {
+            continue;
+        }
+        let mode = entry.header().mode().context("reading a root")? & 0o7777;
+        let link = entry
+            .link_name()
+            .context("reading a root")?
+            .map(|link| link.to_string_lossy().into_owned());
+        match (entry.header().entry_type(), link) {
+            (EntryType::Directory, _) => archive.directory(&path, mode)?,
+            (EntryType::Symlink, Some(target)) => archive.symlink(&path, &target)?,
+            // A second name: a link by path says the same.
+            (EntryType::Link, Some(target)) => {
+                archive.symlink(&path, &format!("/{}", target.trim_start_matches("./")))?;
+            }
+            (EntryType::Regular, _) => {
+                let mut contents = Vec::new();
+                entry.read_to_end(&mut contents).context("reading a root")?;
+                archive.file(&path, mode, &contents)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn kept(path: &str) -> bool {
+    path.starts_with(KEPT) && !PRUNED.iter().any(|pruned| format!("/{path}/").contains(pruned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_guest_needs_is_kept() {
+        assert!(kept("usr/bin/python3"));
+        assert!(kept("usr/lib/python3.13/json/decoder.py"));
+        assert!(!kept("etc/passwd"));
+        assert!(!kept("usr/share/doc"));
+        assert!(!kept("usr/share/doc/python3/README"));
+        assert!(!kept("usr/lib/python3.13/test/support.py"));
+    }
+
+    #[test]
+    fn a_tar_becomes_an_archive() {
+        let mut root = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(2);
+        header.set_mode(0o755);
+        root.append_data(&mut header.clone(), "./usr/bin/x", b"hi".as_slice()).unwrap();
+        root.append_data(&mut header, "./etc/x", b"no".as_slice()).unwrap();
+        let mut archive = Archive::new(Vec::new());
+        convert(root.into_inner().unwrap().as_slice(), &mut archive).unwrap();
+        let bytes = archive.finish().unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("usr/bin/x\0"));
+        assert!(!text.contains("etc"));
+    }
+}

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Every check and test of the project, host and guest. A failure of one keeps none from running.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::bare_metal;
+use crate::guest::{Guest, Job};
+use crate::kernel::Flavour;
+use crate::module::{self, Lint};
+use crate::progress::say;
+use crate::schema;
+use crate::userland;
+
+/// The guest's tests stream for minutes on a slow machine.
+const GUEST_SECONDS: u64 = 1500;
+/// Runs in the guest with the filter, if any, as its arguments.
+const RUNNER: &str = "\
+status=0
+for test in /tests/*; do
+	echo \"     Running ${test##*/} in the guest\"
+	\"$test\" --test-threads=1 --color=never \"$@\" || status=1
+done
+exit $status
+";
+
+/// Which tests.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only what needs no guest: no builder, no kernel
+    #[arg(long)]
+    quick: bool,
+    /// Only tests whose names contain this, and no other checks
+    filter: Option<String>,
+}
+
+/// Runs them; true when all passed.
+pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
+    let mut report = Report::default();
+    let filter: Vec<String> = selection.filter.iter().cloned().collect();
+    let everything = filter.is_empty();
+
+    let guest = if selection.quick {
+        None
+    } else {
+        report.needed("everything a guest needs", || Guest::ready(checkout, Flavour::Default))
+    };
+
+    if everything {
+        report.check("rustfmt", || format(checkout, guest.as_ref()));
+        report.check("clippy", || clippy(checkout, guest.as_ref()));
+    }
+    report.tests("host tests", |count| host_tests(checkout, &filter, count));
+    if let Some(guest) = &guest {
+        if everything {
+            report.check("module, clippy", || {
+                module::build(
+                    guest.builder(),
+                    checkout,
+                    guest.kernel(),
+                    guest.crates(),
+                    Lint::Clippy,
+                )
+                .map(drop)
+            });
+            report.check("board on bare metal", || bare_metal::check(guest, checkout));
+            report.check("checkpatch", || checkpatch(guest, checkout));
+            report.check("device-tree schema", || schema::check(guest, checkout));
+        }
+        report.tests("guest tests", |count| guest_tests(guest, checkout, &filter, count));
+    }
+    println!("{} passed, {} failed", report.count.passed, report.count.failed);
+    report.count.failed == 0
+}
+
+/// Passed and failed tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+}
+
+impl Count {
+    /// Adds a libtest or cargo closing line, if this is one.
+    fn add_line(&mut self, line: &str) {
+        let Some(result) = line.trim_start().strip_prefix("test result: ") else { return };
+        let number_before = |word: &str| {
+            let before = result.split(word).next()?;
+            before.split_ascii_whitespace().last()?.parse::<u64>().ok()
+        };
+        self.passed += number_before(" passed").unwrap_or(0);
+        self.failed += number_before(" failed").unwrap_or(0);
+    }
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    count: Count,
+}
+
+impl Report {
+    /// A check that passes or fails as one.
+    fn check(&mut self, name: &str, check: impl FnOnce() -> Result<()>) {
+        let started = Instant::now();
+        let result = check();
+        if result.is_ok() {
+            self.count.passed += 1;
+        } else {
+            self.count.failed += 1;
+        }
+        end(name, started, result);
+    }
+
+    /// What others stand on: no test of its own unless it fails.
+    fn needed<T>(&mut self, name: &str, make: impl FnOnce() -> Result<T>) -> Option<T> {
+        let started = Instant::now();
+        match make() {
+            Ok(made) => {
+                end(name, started, Ok(()));
+                Some(made)
+            }
+            Err(error) => {
+                self.count.failed += 1;
+                end(name, started, Err(error));
+                None
+            }
+        }
+    }
+
+    /// Test runners that count for themselves.
+    fn tests(&mut self, name: &str, run: impl FnOnce(&mut Count) -> Result<()>) {
+        let started = Instant::now();
+        let mut count = Count::default();
+        let result = run(&mut count);
+        // A runner that could not run has counted nothing.
+        if result.is_err() && count.failed == 0 {
+            count.failed = 1;
+        }
+        self.count.passed += count.passed;
+        self.count.failed += count.failed;
+        end(name, started, result);
+    }
+}
+
+fn end(name: &str, started: Instant, result: Result<()>) {
+    let seconds = started.elapsed().as_secs_f64();
+    match result {
+        Ok(()) => say(format_args!("test {name}: ok, {seconds:.1} s")),
+        Err(error) => say(format_args!("test {name}: FAILED, {seconds:.1} s\n{error:#}")),
+    }
+}
+
+/// The host's cargo with a tool of rustup's, else the builder's.
+fn cargo_with(tool: &str, checkout: &Path, guest: Option<&Guest>) -> Result<Command> {
+    let mut probe = Command::new(userland::cargo());
+    probe.args([tool, "--version"]).current_dir(checkout);
+    let has = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    if has.is_ok_and(|status| status.success()) {
+        let mut cargo = Command::new(userland::cargo());
+        cargo.arg(tool).current_dir(checkout);
+        return Ok(cargo);
+    }
+    match guest {
+        Some(guest) => {
+            say(format_args!("this host has no cargo {tool}: taking the builder's"));
+            let mut cargo = guest.crates().cargo(guest.builder(), &[])?;
+            cargo.arg(tool);
+            Ok(cargo)
+        }
+        None => bail!(
+            "this host has no cargo {tool}: add it with rustup component add {}",
+            component(tool)
+        ),
+    }
+}
+
+fn component(tool: &str) -> &str {
+    if tool == "fmt" { "rustfmt" } else { tool }
+}
+
+fn format(checkout: &Path, guest: Option<&Guest>) -> Result<()> {
+    succeed(cargo_with("fmt", checkout, guest)?.args(["--all", "--check", "--", "--color=never"]))
+}
+
+fn clippy(checkout: &Path, guest: Option<&Guest>) -> Result<()> {
+    let mut clippy = cargo_with("clippy", checkout, guest)?;
+    succeed(clippy.args(["--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+/// Runs a command, its output shown as it comes.
+fn succeed(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status =
+        command.stdin(Stdio::null()).status().with_context(|| format!("starting {program}"))?;
+    if !status.success() {
+        bail!("{status}");
+    }
+    Ok(())
+}
+
+fn host_tests(checkout: &Path, filter: &[String], count: &mut Count) -> Result<()> {
+    let mut cargo = Command::new(userland::cargo());
+    cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast", "--"]);
+    cargo.args(filter).current_dir(checkout).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = cargo.spawn().context("starting cargo")?;
+    if let Some(output) = child.stdout.take() {
+        pass_through(&mut BufReader::new(output), count)?;
+    }
+    let status = child.wait().context("waiting for cargo")?;
+    if !status.success() {
+        bail!("cargo test: {status}");
+    }
+    Ok(())
+}
+
+fn guest_tests(guest: &Guest, checkout: &Path, filter: &[String], count: &mut Count) -> Result<()> {
+    let built = userland::tests(guest.builder(), checkout, guest.crates())?;
+    if built.tests.is_empty() {
+        bail!("the package dmaframe-tests has no tests");
+    }
+    let mut put = Vec::new();
+    for test in built.tests {
+        let name = name_of(&test)?;
+        // cargo adds a hash to a harness's name.
+        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
+        put.push((test.clone(), format!("/tests/{name}")));
+    }
+    for program in built.programs {
+        let name = name_of(&program)?;
+        put.push((program, format!("/usr/bin/{name}")));
+    }
+    let mut command: Vec<String> = ["sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
+    command.extend_from_slice(filter);
+    let job = Job { command, put, timeout: Some(GUEST_SECONDS), python: true, ..Job::default() };
+    let status = guest.run(&job, |output| pass_through(output, count))?;
+    if status != 0 {
+        bail!("the guest's tests ended with status {status}");
+    }
+    Ok(())
+}
+
+fn name_of(path: &Path) -> Result<String> {
+    let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Shows a runner's output and counts its closing lines.
+fn pass_through(output: &mut dyn BufRead, count: &mut Count) -> Result<()> {
+    let mut line = Vec::new();
+    let mut stdout = std::io::stdout().lock();
+    loop {
+        line.clear();
+        if output.read_until(b'\n', &mut line).context("reading a test's output")? == 0 {
+            return Ok(());
+        }
+        stdout
+            .write_all(&line)
+            .and_then(|()| stdout.flush())
+            .context("writing to standard output")?;
+        count.add_line(&String::from_utf8_lossy(&line));
+    }
+}
+
+/// The kernel's own style checker: its errors count, its warnings are advice.
+fn checkpatch(guest: &Guest, checkout: &Path) -> Result<()> {
+    let builder = guest.builder();
+    let mut files = Vec::new();
+    for directory in ["driver", "dts"] {
+        collect_files(&checkout.join(directory), &mut files)?;
+    }
+    let script = guest.kernel().source().join("scripts/checkpatch.pl");
+    let mut check = builder.command("perl");
+    check.arg(builder.inside(&script)?).args(["--no-tree", "--terse", "--no-summary", "-f"]);
+    for file in &files {
+        check.arg(builder.inside(file)?);
+    }
+    let output = check.output().context("starting checkpatch")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors: Vec<&str> = text.lines().filter(|line| line.contains(": ERROR:")).collect();
+    if !errors.is_empty() {
+        bail!("{}", errors.join("\n"));
+    }
+    // Its status says nothing more than its lines do, unless it could not run.
+    if text.is_empty() && !output.status.success() {
+        bail!("checkpatch: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("reading {}", directory.display()))?.path();
+        if path.is_dir() {
+            collect_files(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_summed() {
+        let output = "running 2 tests\ntest a ... ok\n\
+            test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+            test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let mut count = Count::default();
+        for line in output.lines() {
+            count.add_line(line);
+        }
+        assert_eq!(count, Count { passed: 5, failed: 1 });
+    }
+
+    #[test]
+    fn a_runner_that_cannot_run_is_a_failure() {
+        let mut report = Report::default();
+        report.tests("none", |_| bail!("cannot run"));
+        assert_eq!(report.count, Count { passed: 0, failed: 1 });
+        report.tests("some", |count| {
+            count.failed = 2;
+            bail!("two failed")
+        });
+        assert_eq!(report.count.failed, 3);
+    }
+}
