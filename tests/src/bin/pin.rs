@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Drives a pin through the gpio character device, and knows nothing of dmaframe.
+//!
+//! `pin CHIP LINE` sets the line to each level that it reads, 0 or 1, one a line, and answers with
+//! the same once it is set.
+
+use gpiocdev::Request;
+use gpiocdev::line::Value;
+use std::error::Error;
+use std::io::{Write, stdin, stdout};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, chip, line] = arguments.as_slice() else { return Err("usage: pin CHIP LINE".into()) };
+    let line = line.parse()?;
+    let request =
+        Request::builder().on_chip(chip).with_line(line).as_output(Value::Inactive).request()?;
+    for level in stdin().lines() {
+        let level = level?;
+        let value = if level == "1" { Value::Active } else { Value::Inactive };
+        request.set_value(line, value)?;
+        let mut out = stdout();
+        writeln!(out, "{level}")?;
+        out.flush()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The driver: bound or not, loaded or not.
+
+use crate::DEVICES;
+use crate::process::Run;
+use nix::errno::Errno;
+use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+const DRIVER: &str = "/sys/bus/platform/drivers/dmaframe";
+const MODULE: &str = "/lib/modules/dmaframe.ko";
+
+/// The platform device's name.
+///
+/// # Panics
+///
+/// If the board has none.
+pub fn platform_device() -> String {
+    fs::read_dir("/sys/bus/platform/devices")
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .find(|name| name.ends_with(".dmaframe"))
+        .expect("the device tree has no dmaframe node")
+}
+
+/// Whether the driver is bound to the device.
+pub fn is_bound() -> bool {
+    Path::new(DRIVER).join(platform_device()).exists()
+}
+
+/// Takes the device from the driver.
+///
+/// # Errors
+///
+/// Those of writing the driver's `unbind`.
+pub fn unbind() -> io::Result<()> {
+    fs::write(Path::new(DRIVER).join("unbind"), platform_device())
+}
+
+/// Gives the device to the driver; its nodes get the owners that they have after boot.
+///
+/// # Errors
+///
+/// Those of writing the driver's `bind`.
+pub fn bind() -> io::Result<()> {
+    bind_alone()?;
+    own_nodes();
+    Ok(())
+}
+
+/// Gives the device to the driver; its nodes have the owners that the kernel gives them.
+///
+/// # Errors
+///
+/// Those of writing the driver's `bind`.
+pub fn bind_alone() -> io::Result<()> {
+    fs::write(Path::new(DRIVER).join("bind"), platform_device())
+}
+
+/// Removes the module, without waiting for its users.
+///
+/// # Errors
+///
+/// `EWOULDBLOCK` while it is used.
+pub fn unload() -> nix::Result<()> {
+    delete_module(c"dmaframe", DeleteModuleFlags::O_NONBLOCK)
+}
+
+/// Loads the module; it binds at once.
+///
+/// # Errors
+///
+/// Those of finit_module(2).
+pub fn load() -> nix::Result<()> {
+    let module = File::open(MODULE).map_err(|_| Errno::ENOENT)?;
+    finit_module(&module, c"", ModuleInitFlags::empty())?;
+    own_nodes();
+    Ok(())
+}
+
+/// The guest has no daemon that gives new nodes their owners; what init ran at boot does it.
+fn own_nodes() {
+    let done = Run::of("mdev", &["-s"]).finish();
+    assert!(done.status.success(), "mdev -s failed: {done:?}");
+}
+
+/// Loads the module and binds it, where that is needed.
+pub(crate) fn restore() -> Result<(), String> {
+    if !Path::new(DRIVER).exists() {
+        load().map_err(|errno| format!("the module was not loaded: {errno}"))?;
+    }
+    if !is_bound() {
+        bind().map_err(|error| format!("the driver was not bound: {error}"))?;
+    }
+    own_nodes();
+    match DEVICES.iter().find(|device| !Path::new(device).exists()) {
+        Some(absent) => Err(format!("{absent} is absent")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The policy *drop*: what a slow reader loses is counted, everywhere alike.
+
+use dmaframe::netlink::Client;
+use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe::{Policy, Shape, Stream};
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::{DEVICES, Turn, wait};
+use std::task::Poll;
+use std::thread::sleep;
+use std::time::Duration;
+
+const DROPPING: Shape = Shape { slots: 4, policy: Policy::Drop, interval_us: 1000, ..SHAPE };
+
+/// Takes nothing until at least `more` frames more are lost.
+fn lose(stream: &Stream, more: u64) {
+    let before = stream.counters().lost;
+    wait::until("losses", || (stream.counters().lost >= before + more).then_some(()));
+}
+
+/// Stops the stream, takes what is ready, and holds the account against all counters.
+fn settle(mut stream: Stream, mut account: Account) {
+    stream.stop().unwrap();
+    while let Poll::Ready(Some(frame)) = stream.try_next().unwrap() {
+        account.take(frame.header(), &frame);
+    }
+    let stats = stream.stats().unwrap();
+    // What was lost after the last frame is in no header.
+    assert!(account.lost <= stats.lost, "{} in headers: {stats:?}", account.lost);
+    let trailing = stats.lost - account.lost;
+    assert_eq!(account.frames, stats.frames, "frames");
+    assert_eq!(account.next + trailing, stats.frames + stats.lost, "frames of the source");
+    assert_eq!(stats.bytes, stats.frames * u64::from(SHAPE.frame_bytes));
+    assert_eq!((stats.errors, stats.bad_consumer), (0, 0));
+    let counters = stream.counters();
+    assert_eq!((counters.frames, counters.lost), (stats.frames, stats.lost), "meta page");
+    assert_eq!(counters.bytes, stats.bytes, "meta page");
+    let sysfs = Attributes::of(0);
+    for (attribute, value) in [
+        (Attribute::Frames, stats.frames),
+        (Attribute::Lost, stats.lost),
+        (Attribute::Bytes, stats.bytes),
+        (Attribute::Errors, 0),
+    ] {
+        assert_eq!(sysfs.number(attribute).unwrap(), value, "sysfs {}", attribute.name());
+    }
+    let netlink = Client::connect().unwrap().device(0).unwrap();
+    assert_eq!((netlink.frames, netlink.lost), (Some(stats.frames), Some(stats.lost)), "netlink");
+    assert_eq!((netlink.bytes, netlink.errors), (Some(stats.bytes), Some(0)), "netlink");
+}
+
+#[test]
+fn every_gap_is_reported() {
+    let _turn = Turn::take();
+    let mut stream = start(DEVICES[0], DROPPING);
+    let mut account = Account::of(&stream, DROPPING);
+    for _ in 0..60 {
+        // The account holds each gap against the header.
+        account.take_next(&mut stream);
+        sleep(Duration::from_millis(10));
+    }
+    assert!(account.lost > 0, "a reader of 100 frames a second lost none of 1000");
+    assert!(stream.stats().unwrap().overruns > 0);
+    settle(stream, account);
+}
+
+#[test]
+fn losses_after_the_last_frame_are_counted() {
+    let _turn = Turn::take();
+    let mut stream = start(DEVICES[0], DROPPING);
+    let mut account = Account::of(&stream, DROPPING);
+    account.take_next(&mut stream);
+    lose(&stream, 10);
+    stream.stop().unwrap();
+    for _ in 0..DROPPING.slots - 1 {
+        account.take_next(&mut stream);
+    }
+    // The last slot was filled, or not yet: then it is lost, not late.
+    assert!(stream.stats().unwrap().lost >= account.lost + 10);
+    settle(stream, account);
+}
+
+/// The frames after a loss say how many were lost, and the next time begins anew.
+#[test]
+fn each_overrun_is_counted_once() {
+    let _turn = Turn::take();
+    let mut stream = start(DEVICES[0], DROPPING);
+    let mut account = Account::of(&stream, DROPPING);
+    for overruns in 1..=5 {
+        lose(&stream, 5);
+        assert!(stream.stats().unwrap().overruns >= overruns);
+        let before = account.lost;
+        // Enough that one of them was due while a slot was free.
+        while account.lost == before {
+            account.take_next(&mut stream);
+        }
+        for _ in 0..2 * DROPPING.slots {
+            account.take_next(&mut stream);
+        }
+    }
+    let stats = stream.stats().unwrap();
+    assert!(stats.overruns <= stats.lost, "{stats:?}");
+    settle(stream, account);
+}
+
+/// A ring that nobody reads: it is full, all else is lost, and the first frames are the ones kept.
+#[test]
+fn a_reader_that_never_comes_finds_the_first_frames() {
+    let _turn = Turn::take();
+    let mut stream = start(DEVICES[0], DROPPING);
+    let mut account = Account::of(&stream, DROPPING);
+    lose(&stream, 50);
+    stream.stop().unwrap();
+    let stats = stream.stats().unwrap();
+    assert_eq!((stats.frames, stats.kicks), (u64::from(DROPPING.slots), 0), "{stats:?}");
+    while let Poll::Ready(Some(frame)) = stream.try_next().unwrap() {
+        account.take(frame.header(), &frame);
+    }
+    assert_eq!(account.frames, u64::from(DROPPING.slots));
+    assert!(stats.overruns >= 1);
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Frames arrive whole, all of them, and in place.
+
+use board::stream::FRAME_BYTES_MAX;
+use dmaframe::Shape;
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::{DEVICES, Turn};
+use std::thread;
+
+/// Streams `frames` frames, and checks every byte of them and all counters.
+fn stream(device: &str, shape: Shape, frames: u64) {
+    let mut stream = start(device, shape);
+    let mut account = Account::of(&stream, shape);
+    while account.frames < frames {
+        account.take_next(&mut stream);
+    }
+    stream.stop().unwrap();
+    let stats = stream.stats().unwrap();
+    assert_eq!((account.frames, account.lost, account.next), (frames, 0, frames));
+    assert_eq!((stats.lost, stats.overruns, stats.errors, stats.bad_consumer), (0, 0, 0, 0));
+    // The engine may be ahead by no more than the ring.
+    assert!((frames..=frames + u64::from(shape.slots)).contains(&stats.frames), "{stats:?}");
+    assert_eq!(stats.bytes, stats.frames * u64::from(shape.frame_bytes));
+    let counters = stream.counters();
+    assert_eq!((counters.frames, counters.bytes), (stats.frames, stats.bytes));
+    assert_eq!((counters.lost, counters.errors), (0, 0));
+}
+
+#[test]
+fn a_hundred_thousand_of_4_kib_arrive_whole() {
+    let _turn = Turn::take();
+    stream(DEVICES[0], Shape { slots: 64, ..SHAPE }, 100_000);
+}
+
+#[test]
+fn five_hundred_of_600_kib_arrive_whole() {
+    let _turn = Turn::take();
+    stream(DEVICES[0], Shape { frame_bytes: 614_400, slots: 8, ..SHAPE }, 500);
+}
+
+/// Longer than the longest piece of contiguous memory that the kernel gives, which is 4 MiB.
+#[test]
+fn those_longer_than_a_block_of_memory_arrive_whole() {
+    let _turn = Turn::take();
+    for (frame_bytes, slots, frames) in
+        [(4 << 20, 2, 6), (6 << 20, 4, 12), (FRAME_BYTES_MAX - 4, 2, 4), (FRAME_BYTES_MAX, 4, 8)]
+    {
+        stream(DEVICES[0], Shape { frame_bytes, slots, ..SHAPE }, frames);
+    }
+}
+
+#[test]
+fn those_of_every_kind_of_length_arrive_whole() {
+    let _turn = Turn::take();
+    // The shortest; up to a page with the header, and just over; beyond the reference block.
+    for frame_bytes in [4, 8, 60, 4028, 4032, 4036, 65_532, 262_144, 262_148] {
+        stream(DEVICES[0], Shape { frame_bytes, ..SHAPE }, 200);
+    }
+}
+
+#[test]
+fn rings_of_every_length_carry_them() {
+    let _turn = Turn::take();
+    for slots in [2, 4, 32, 256, 1024] {
+        stream(DEVICES[0], Shape { slots, ..SHAPE }, 3 * u64::from(slots) + 1);
+    }
+}
+
+#[test]
+fn paced_ones_are_none_fewer_for_a_reader_that_keeps_the_engine_waiting() {
+    let _turn = Turn::take();
+    let shape = Shape { interval_us: 500, slots: 4, ..SHAPE };
+    let mut stream = start(DEVICES[0], shape);
+    let mut account = Account::of(&stream, shape);
+    for round in 0..40 {
+        if round % 10 == 0 {
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        account.take_next(&mut stream);
+    }
+    assert_eq!((account.lost, account.next), (0, 40));
+    assert_eq!(stream.stats().unwrap().lost, 0);
+}
+
+#[test]
+fn both_devices_stream_at_once() {
+    let _turn = Turn::take();
+    thread::scope(|scope| {
+        for device in DEVICES {
+            scope.spawn(move || stream(device, Shape { frame_bytes: 16384, ..SHAPE }, 5000));
+        }
+    });
+}
+
+/// A stream that is started again counts anew; what was not taken before comes first.
+#[test]
+fn those_of_an_earlier_start_come_before_the_new() {
+    let _turn = Turn::take();
+    let mut stream = start(DEVICES[0], SHAPE);
+    let mut first = Account::of(&stream, SHAPE);
+    first.take_next(&mut stream);
+    stream.stop().unwrap();
+    let left = stream.stats().unwrap().frames - 1;
+    stream.start().unwrap();
+    let mut second = Account::of(&stream, SHAPE);
+    for _ in 0..left {
+        first.take_next(&mut stream);
+    }
+    for _ in 0..100 {
+        second.take_next(&mut stream);
+    }
+    assert_eq!((first.lost, second.lost), (0, 0));
+}
+
+/// Sleeping and kicking are the only calls that a reader makes: a slow one, which finds the ring
+/// full, never sleeps, and kicks once for half of the ring.
+#[test]
+fn a_reader_behind_makes_no_call_a_frame() {
+    let _turn = Turn::take();
+    let shape = Shape { slots: 64, ..SHAPE };
+    let mut stream = start(DEVICES[0], shape);
+    let mut account = Account::of(&stream, shape);
+    let frames = 64 * 50;
+    while account.frames < frames {
+        account.take_next(&mut stream);
+    }
+    let kicks = stream.stats().unwrap().kicks;
+    assert!(kicks <= frames / 8, "{kicks} kicks for {frames} frames");
+}

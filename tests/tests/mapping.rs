@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Mappings: what is the driver's cannot be written, by no way.
+
+use board::frame::parse;
+use board::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
+use board::uapi::{self, Config};
+use dmaframe_tests::mapping::{Mapping, PAGE};
+use dmaframe_tests::raw::{GOOD, Raw};
+use dmaframe_tests::{DEVICES, Turn, wait};
+use libc::{MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE};
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering::Relaxed;
+
+fn configured() -> (Raw, usize) {
+    let raw = Raw::open(DEVICES[0]);
+    let made = raw.configure(GOOD).unwrap();
+    (raw, made.slots_bytes as usize)
+}
+
+fn regions(slots_bytes: usize) -> [(&'static str, u64, usize); 3] {
+    [("meta", MAP_META, PAGE), ("consumer", MAP_CONSUMER, PAGE), ("slots", MAP_SLOTS, slots_bytes)]
+}
+
+#[test]
+fn none_is_had_before_configure() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    for (name, offset, bytes) in regions(PAGE) {
+        let refused = Mapping::read_only(&raw, offset, bytes).map(drop);
+        assert_eq!(refused, Err(Errno::ENODATA), "{name}");
+    }
+}
+
+#[test]
+fn the_drivers_are_not_writable() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    for (name, offset, bytes) in [regions(slots_bytes)[0], regions(slots_bytes)[2]] {
+        for protection in [PROT_WRITE, PROT_READ | PROT_WRITE] {
+            let refused = Mapping::new(&raw, offset, bytes, protection, MAP_SHARED).map(drop);
+            assert_eq!(refused, Err(Errno::EPERM), "{name}, protection {protection}");
+        }
+        let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        for protection in [PROT_WRITE, PROT_READ | PROT_WRITE] {
+            let refused = mapping.protect(protection);
+            assert_eq!(refused, Err(Errno::EACCES), "{name}, mprotect {protection}");
+        }
+    }
+}
+
+#[test]
+fn none_is_executable() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    for (name, offset, bytes) in regions(slots_bytes) {
+        let refused =
+            Mapping::new(&raw, offset, bytes, PROT_READ | PROT_EXEC, MAP_SHARED).map(drop);
+        assert!(matches!(refused, Err(Errno::EINVAL | Errno::EPERM)), "{name}: {refused:?}");
+        let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        assert_eq!(mapping.protect(PROT_READ | PROT_EXEC), Err(Errno::EACCES), "{name}, mprotect");
+    }
+}
+
+#[test]
+fn none_is_private() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    for (name, offset, bytes) in regions(slots_bytes) {
+        for protection in [PROT_READ, PROT_READ | PROT_WRITE] {
+            let refused = Mapping::new(&raw, offset, bytes, protection, MAP_PRIVATE).map(drop);
+            assert_eq!(refused, Err(Errno::EINVAL), "{name}, protection {protection}");
+        }
+    }
+}
+
+#[test]
+fn none_is_had_elsewhere_or_longer_than_it_is() {
+    let _turn = Turn::take();
+    let (raw, slots) = configured();
+    let page = PAGE as u64;
+    for (what, offset, bytes) in [
+        ("two pages of meta", MAP_META, 2 * PAGE),
+        ("after meta", MAP_META + page, PAGE),
+        ("two pages of consumer", MAP_CONSUMER, 2 * PAGE),
+        ("before consumer", MAP_CONSUMER - page, PAGE),
+        ("after consumer", MAP_CONSUMER + page, PAGE),
+        ("before slots", MAP_SLOTS - page, PAGE),
+        ("from before slots", MAP_SLOTS - page, slots),
+        ("slots and a page", MAP_SLOTS, slots + PAGE),
+        ("all but a page of slots, and a page", MAP_SLOTS + page, slots),
+        ("after slots", MAP_SLOTS + slots as u64, PAGE),
+        ("a fourth region", 3 << 32, PAGE),
+        ("far away", 1 << 52, PAGE),
+        ("the last page there is", i64::MAX as u64 - (page - 1), PAGE),
+    ] {
+        let refused = Mapping::read_only(&raw, offset, bytes).map(drop);
+        assert_eq!(refused, Err(Errno::EINVAL), "{what}");
+    }
+}
+
+#[test]
+fn none_grows() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    for (name, offset, bytes) in regions(slots_bytes) {
+        let mut mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        assert_eq!(mapping.resize(bytes + PAGE), Err(Errno::EFAULT), "{name}");
+    }
+}
+
+/// A debugger's way of writing does not ask for protection.
+#[test]
+fn the_drivers_are_not_written_through_proc() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
+    for (name, offset, bytes) in [regions(slots_bytes)[0], regions(slots_bytes)[2]] {
+        let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        let before = mapping.copy(0, 64);
+        assert!(memory.write_at(&[0xaa; 8], mapping.address() as u64).is_err(), "{name}");
+        assert_eq!(mapping.copy(0, 64), before, "{name}");
+    }
+}
+
+#[test]
+fn the_geometry_is_in_meta() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    let config = Config { source: 1, frame_bytes: 5000, slots: 8, policy: 1, ..GOOD };
+    let made = raw.configure(Config { interval_us: 1000, ..config }).unwrap();
+    let mapping = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let meta = mapping.meta();
+    assert_eq!(meta.magic.load(Relaxed), MAGIC);
+    let expected = [
+        (&meta.struct_bytes, 192),
+        (&meta.slots, 8),
+        (&meta.slot_stride, made.slot_stride),
+        (&meta.header_bytes, 64),
+        (&meta.frame_bytes, 5000),
+        (&meta.source, 1),
+        (&meta.policy, 1),
+        (&meta.interval_us, 1000),
+        (&meta.stamp_hz, 1_000_000),
+        (&meta.producer, 0),
+        (&meta.flags, STOPPED),
+        (&meta.fault, 0),
+    ];
+    for (index, (field, value)) in expected.into_iter().enumerate() {
+        assert_eq!(field.load(Relaxed), value, "field {index}");
+    }
+    // Nothing of another program's is in what is not used.
+    assert_eq!(mapping.copy(192, PAGE - 192), [0; PAGE - 192]);
+}
+
+#[test]
+fn fresh_memory_holds_nothing_of_other_programs() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    for (name, offset, bytes) in regions(slots_bytes).into_iter().skip(1) {
+        let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        assert!(mapping.copy(0, bytes).iter().all(|byte| *byte == 0), "{name}");
+    }
+}
+
+#[test]
+fn a_part_of_the_slots_is_had_by_its_offset() {
+    let _turn = Turn::take();
+    let (raw, made) = Raw::streaming(DEVICES[0], GOOD);
+    let stride = made.slot_stride as usize;
+    let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    wait::until("four frames", || (meta.meta().producer.load(Relaxed) >= 4).then_some(()));
+    for slot in [0, 3] {
+        let offset = MAP_SLOTS + (slot * stride) as u64;
+        let mapping = Mapping::read_only(&raw, offset, stride).unwrap();
+        let bytes = mapping.copy(0, stride);
+        assert_eq!(parse(&bytes).unwrap().0.sequence.get(), slot as u64);
+    }
+    let second_page = Mapping::read_only(&raw, MAP_SLOTS + PAGE as u64, PAGE).unwrap();
+    let whole = Mapping::read_only(&raw, MAP_SLOTS, stride).unwrap();
+    assert_eq!(second_page.copy(0, PAGE), whole.copy(PAGE, PAGE));
+}
+
+#[test]
+fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
+    let _turn = Turn::take();
+    let (raw, slots_bytes) = configured();
+    raw.request(uapi::START, 0).unwrap();
+    assert!(wait::wake(&raw).contains(PollFlags::POLLIN));
+    let old_meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let old_slots = Mapping::read_only(&raw, MAP_SLOTS, slots_bytes).unwrap();
+    raw.request(uapi::STOP, 0).unwrap();
+    assert_eq!(old_meta.meta().flags.load(Relaxed), STOPPED);
+    let before = old_slots.copy(0, slots_bytes);
+    assert!(parse(&before).is_ok());
+
+    raw.configure(Config { source: 1, ..GOOD }).unwrap();
+    assert_eq!(old_meta.meta().flags.load(Relaxed), STOPPED | DETACHED);
+    raw.request(uapi::START, 0).unwrap();
+    let new_meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let producer = || new_meta.meta().producer.load(Relaxed);
+    wait::until("a full ring", || (producer() == GOOD.slots).then_some(()));
+    // Not a byte of the new stream went into the old ring.
+    assert!(old_slots.copy(0, slots_bytes) == before);
+}
+
+/// A mapping keeps the file open: the device is free only when it is gone.
+#[test]
+fn they_keep_the_device_taken() {
+    let _turn = Turn::take();
+    let (raw, _) = configured();
+    let mapping = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    drop(raw);
+    assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Err(Errno::EBUSY));
+    drop(mapping);
+    assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Ok(()));
+}
+
+/// A file that was opened to be read alone gives what is to be read.
+#[test]
+fn a_file_opened_read_only_gives_the_drivers() {
+    let _turn = Turn::take();
+    let raw = Raw::open_read_only(DEVICES[0]);
+    let slots_bytes = raw.configure(GOOD).unwrap().slots_bytes as usize;
+    let protection = PROT_READ | PROT_WRITE;
+    for (name, offset, bytes) in regions(slots_bytes) {
+        let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
+        assert_eq!(mapping.protect(protection), Err(Errno::EACCES), "{name}, mprotect");
+        let refused = Mapping::new(&raw, offset, bytes, protection, MAP_SHARED).map(drop);
+        assert_eq!(refused, Err(Errno::EACCES), "{name}");
+    }
+}

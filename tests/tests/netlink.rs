@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The generic netlink family, by the kernel's own client with our specification and by ours.
+
+use board::netlink::Event;
+use board::ring::{MAP_CONSUMER, MAP_META};
+use board::uapi;
+use dmaframe::netlink::{Attributes, Client, Events, Settings};
+use dmaframe::{Error, Fault, Policy, Shape, State, sysfs};
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::mapping::{Mapping, PAGE};
+use dmaframe_tests::process::{Done, Run, User};
+use dmaframe_tests::raw::{GOOD, Raw};
+use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use nix::errno::Errno;
+use serde_json::{Value, json};
+use std::sync::Once;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The kernel's client, which shares no code with ours.
+fn ynl(arguments: &[&str]) -> Run {
+    const CLIENT: [&str; 6] = [
+        "/usr/lib/ynl/pyynl/cli.py",
+        "--spec",
+        "/usr/lib/ynl/specs/dmaframe.yaml",
+        // What validates a specification is not in the guest; that is done at home.
+        "--schema",
+        "",
+        "--output-json",
+    ];
+    static COMPILED: Once = Once::new();
+    // Python comes without its bytecode. What root's first run leaves spares all others, which may
+    // not write it, half a minute each.
+    COMPILED.call_once(|| {
+        let done = Run::of("python3", &[&CLIENT[..], &["--list-ops"]].concat()).finish();
+        assert!(done.stdout.contains("device-get"), "{done:?}");
+    });
+    Run::of("python3", &[&CLIENT[..], arguments].concat())
+}
+
+fn answer(done: &Done) -> Value {
+    assert!(done.status.success(), "{done:?}");
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+fn set(arguments: Value) -> Done {
+    ynl(&["--do", "device-set", "--json", &arguments.to_string()]).finish()
+}
+
+/// A device as it is at first.
+fn fresh(id: u32) -> Value {
+    json!({
+        "id": id,
+        "name": format!("dmaframe{id}"),
+        "channel": 4 + id,
+        "state": "idle",
+        "source": "pattern",
+        "frame-bytes": 4096,
+        "slots": 16,
+        "policy": "backpressure",
+        "interval-us": 0,
+    })
+}
+
+/// `all` without what a stream before may have left: the counters and the fault.
+fn without_counters(mut all: Value) -> Value {
+    let object = all.as_object_mut().unwrap();
+    for counter in ["frames", "lost", "bytes", "errors"] {
+        assert!(object.remove(counter).unwrap().is_u64(), "{counter}");
+    }
+    assert!(object.remove("fault").unwrap().is_string());
+    all
+}
+
+#[test]
+fn the_kernels_client_gets_a_device() {
+    let _turn = Turn::take();
+    for id in [0, 1] {
+        let question = json!({ "id": id }).to_string();
+        let done = ynl(&["--do", "device-get", "--json", &question]).finish();
+        assert_eq!(without_counters(answer(&done)), fresh(id));
+    }
+}
+
+#[test]
+fn the_kernels_client_dumps_all() {
+    let _turn = Turn::take();
+    let all = answer(&ynl(&["--dump", "device-get"]).finish());
+    let all: Vec<_> = all.as_array().unwrap().iter().cloned().map(without_counters).collect();
+    assert_eq!(all, [fresh(0), fresh(1)]);
+}
+
+#[test]
+fn the_kernels_client_is_told_what_is_wrong() {
+    let _turn = Turn::take();
+    for (question, words) in [
+        (json!({ "id": 7 }), "there is no device 7: No such device"),
+        (json!({}), "the attribute id is missing: which device?: Invalid argument"),
+    ] {
+        let done = ynl(&["--do", "device-get", "--json", &question.to_string()]).finish();
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        assert!(done.stdout.contains(words), "{question}: {done:?}");
+    }
+    // An attribute that is no question's.
+    let question = json!({ "id": 0, "slots": 4 }).to_string();
+    let done = ynl(&["--do", "device-get", "--json", &question]).finish();
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+}
+
+#[test]
+fn the_kernels_client_sets() {
+    let _turn = Turn::take();
+    let given = json!({
+        "id": 1, "source": "gpio", "frame-bytes": 8192, "slots": 4, "policy": "drop",
+        "interval-us": 700,
+    });
+    let done = set(given);
+    assert!(done.status.success(), "{done:?}");
+    let sysfs = sysfs::Attributes::of(1);
+    for (attribute, value) in [
+        (sysfs::Attribute::Source, "gpio"),
+        (sysfs::Attribute::FrameBytes, "8192"),
+        (sysfs::Attribute::Slots, "4"),
+        (sysfs::Attribute::Policy, "drop"),
+        (sysfs::Attribute::IntervalUs, "700"),
+    ] {
+        assert_eq!(sysfs.read(attribute).unwrap(), value, "{}", attribute.name());
+    }
+    // One alone leaves the others.
+    assert!(set(json!({ "id": 1, "slots": 8 })).status.success());
+    assert_eq!(sysfs.read(sysfs::Attribute::Slots).unwrap(), "8");
+    assert_eq!(sysfs.read(sysfs::Attribute::Source).unwrap(), "gpio");
+}
+
+#[test]
+fn the_kernels_client_is_told_why_it_cannot_set() {
+    let _turn = Turn::take();
+    for (given, words) in [
+        (json!({ "id": 0, "slots": 3 }), "slots 3 is not a power of two from 2 to 1024"),
+        (json!({ "id": 0, "policy": "drop" }), "policy drop needs an interval_us"),
+        (json!({ "id": 0, "source": "none" }), "the device has no such source"),
+        // A part that can be had is not taken without the rest.
+        (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame_bytes 6 is not a multiple of 4"),
+        (json!({ "slots": 8 }), "the attribute id is missing"),
+    ] {
+        let done = set(given.clone());
+        assert_eq!(done.status.code(), Some(1), "{given}: {done:?}");
+        assert!(done.stdout.contains(words), "{given}: {done:?}");
+        assert!(done.stdout.contains("Invalid argument"), "{given}: {done:?}");
+    }
+    let mut client = Client::connect().unwrap();
+    assert_eq!(client.device(0).unwrap().slots, Some(16));
+
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(GOOD).unwrap();
+    let done = set(json!({ "id": 0, "slots": 8 }));
+    let words = "a stream uses the device: close it first: Device or resource busy";
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.stdout.contains(words), "{done:?}");
+}
+
+#[test]
+fn others_than_root_get_and_do_not_set() {
+    let _turn = Turn::take();
+    let question = ["--do", "device-get", "--json", r#"{"id": 0}"#];
+    let done = ynl(&question).by(User::Outsider).finish();
+    assert_eq!(answer(&done)["id"], 0);
+    for user in [User::Member, User::Outsider] {
+        let change = ["--do", "device-set", "--json", r#"{"id": 0, "slots": 8}"#];
+        let done = ynl(&change).by(user).finish();
+        assert_eq!(done.status.code(), Some(1), "{user:?}: {done:?}");
+        assert!(done.stdout.contains("Operation not permitted"), "{user:?}: {done:?}");
+    }
+    assert_eq!(Client::connect().unwrap().device(0).unwrap().slots, Some(16));
+}
+
+#[test]
+fn the_kernels_client_hears_events() {
+    let _turn = Turn::take();
+    let listener = ynl(&["--subscribe", "events"]).start();
+    // It says nothing when it begins to listen: streams come and go until it has heard one.
+    let mut heard = Vec::new();
+    wait::until("the first event", || {
+        let mut stream = start(DEVICES[1], SHAPE);
+        stream.stop().unwrap();
+        drop(stream);
+        heard.extend(listener.try_line());
+        (!heard.is_empty()).then_some(())
+    });
+    let mut wanted = vec!["started", "stopped", "overrun", "error"];
+    let dropping = Shape { slots: 2, policy: Policy::Drop, interval_us: 1000, ..SHAPE };
+    let stream = start(DEVICES[0], dropping);
+    wait::until("a loss", || (stream.counters().lost > 0).then_some(()));
+    drop(stream);
+    fault();
+    while !wanted.is_empty() {
+        let line = heard.pop().unwrap_or_else(|| listener.line());
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(event["name"], "device-event", "{event}");
+        let message = &event["msg"];
+        assert!(message["id"].is_u64() && message["frames"].is_u64(), "{event}");
+        let kind = message["event"].as_str().unwrap();
+        if kind == "error" {
+            assert_eq!(
+                (&message["fault"], &message["state"]),
+                (&json!("consumer"), &json!("faulted"))
+            );
+        }
+        wanted.retain(|wanted| *wanted != kind);
+    }
+}
+
+/// Makes device 0 stop at an error: its reader lies.
+fn fault() {
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let page = Mapping::new(&raw, MAP_CONSUMER, PAGE, protection, libc::MAP_SHARED).unwrap();
+    let producer = || meta.meta().producer.load(Relaxed);
+    wait::until("a full ring", || (producer() == GOOD.slots).then_some(()));
+    page.consumer().consumer.store(GOOD.slots + 1, Relaxed);
+    raw.request(uapi::KICK, 0).unwrap();
+}
+
+/// The next event of device `id` that is not the second's statistics.
+fn next_event(events: &mut Events, id: u32) -> Attributes {
+    loop {
+        let event = events.next_timeout(LIMIT).unwrap().expect("an event");
+        if event.id == Some(id) && event.event != Some(Event::Statistics) {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn our_client_hears_events_in_order() {
+    let _turn = Turn::take();
+    let mut events = Client::connect().unwrap().events().unwrap();
+
+    let mut stream = start(DEVICES[0], SHAPE);
+    let started = next_event(&mut events, 0);
+    assert_eq!((started.event, started.state), (Some(Event::Started), Some(State::Running)));
+    assert_eq!((started.source.as_deref(), started.slots), (Some("pattern"), Some(16)));
+    let mut account = Account::of(&stream, SHAPE);
+    for _ in 0..100 {
+        account.take_next(&mut stream);
+    }
+    stream.stop().unwrap();
+    let stopped = next_event(&mut events, 0);
+    assert_eq!((stopped.event, stopped.state), (Some(Event::Stopped), Some(State::Configured)));
+    let stats = stream.stats().unwrap();
+    assert_eq!((stopped.frames, stopped.bytes), (Some(stats.frames), Some(stats.bytes)));
+    drop(stream);
+
+    let dropping = Shape { slots: 2, policy: Policy::Drop, interval_us: 1000, ..SHAPE };
+    let stream = start(DEVICES[0], dropping);
+    assert_eq!(next_event(&mut events, 0).event, Some(Event::Started));
+    let overrun = next_event(&mut events, 0);
+    assert_eq!(overrun.event, Some(Event::Overrun));
+    assert!(overrun.lost > Some(0) && overrun.policy == Some(Policy::Drop), "{overrun:?}");
+    // One overrun, however long: the next event is the end.
+    drop(stream);
+    assert_eq!(next_event(&mut events, 0).event, Some(Event::Stopped));
+
+    fault();
+    assert_eq!(next_event(&mut events, 0).event, Some(Event::Started));
+    let error = next_event(&mut events, 0);
+    assert_eq!((error.event, error.fault), (Some(Event::Error), Some(Fault::Consumer)));
+    assert_eq!(error.state, Some(State::Faulted));
+}
+
+#[test]
+fn statistics_come_while_a_stream_runs() {
+    let _turn = Turn::take();
+    let mut events = Client::connect().unwrap().events().unwrap();
+    let _stream = start(DEVICES[1], SHAPE);
+    for _ in 0..2 {
+        let event = wait::until("statistics", || {
+            let event = events.next_timeout(LIMIT).unwrap()?;
+            (event.event == Some(Event::Statistics)).then_some(event)
+        });
+        assert_eq!((event.id, event.state), (Some(1), Some(State::Running)));
+        assert!(event.frames > Some(0), "{event:?}");
+    }
+}
+
+#[test]
+fn unbinding_a_running_stream_says_that_it_stopped() {
+    let _turn = Turn::take();
+    let _stream = start(DEVICES[0], SHAPE);
+    let mut events = Client::connect().unwrap().events().unwrap();
+    driver::unbind().unwrap();
+    assert_eq!(next_event(&mut events, 0).event, Some(Event::Stopped));
+    let mut client = Client::connect().unwrap();
+    assert_eq!(client.devices().unwrap(), []);
+    let refused = client.device(0).unwrap_err();
+    assert!(matches!(refused, Error::Refused { errno: Errno::ENODEV, .. }), "{refused}");
+}
+
+#[test]
+fn our_client_gets_and_sets() {
+    let _turn = Turn::take();
+    let mut client = Client::connect().unwrap();
+    let all = client.devices().unwrap();
+    assert_eq!(all.len(), 2);
+    for (id, device) in (0..).zip(&all) {
+        assert_eq!(client.device(id).unwrap(), *device);
+        assert_eq!((device.id, device.channel), (Some(id), Some(4 + id)));
+        assert_eq!((device.state, device.event), (Some(State::Idle), None));
+    }
+    client.set(0, &Settings { slots: Some(64), ..Settings::default() }).unwrap();
+    assert_eq!(client.device(0).unwrap().slots, Some(64));
+    // Nothing to set is no error.
+    client.set(0, &Settings::default()).unwrap();
+    for (id, settings, errno, words) in [
+        (0, Settings { slots: Some(5), ..Settings::default() }, Errno::EINVAL, "slots 5"),
+        (
+            1,
+            Settings { interval_us: Some(1), ..Settings::default() },
+            Errno::EINVAL,
+            "interval_us 1",
+        ),
+        (9, Settings::default(), Errno::ENODEV, "there is no device 9"),
+        (
+            0,
+            Settings { source: Some("x".repeat(31)), ..Settings::default() },
+            Errno::EINVAL,
+            "the device has no such source",
+        ),
+    ] {
+        match client.set(id, &settings) {
+            Err(Error::Refused { errno: got, message: Some(message), .. }) => {
+                assert_eq!(got, errno, "{settings:?}");
+                assert!(message.contains(words), "{settings:?}: {message}");
+            }
+            other => panic!("{settings:?}: {other:?}"),
+        }
+    }
+    // Longer than any source's name: the kernel's policy refuses it before the driver sees it.
+    let long = Settings { source: Some("x".repeat(40)), ..Settings::default() };
+    let refused = client.set(0, &long).unwrap_err();
+    assert!(matches!(refused, Error::Refused { errno: Errno::EINVAL, .. }), "{refused:?}");
+}

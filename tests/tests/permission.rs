@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who may use a device: the group's members, one at a time.
+
+use dmaframe::{Device, Error};
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::process::{Run, User};
+use dmaframe_tests::raw::Raw;
+use dmaframe_tests::{DEVICES, Turn, driver};
+use nix::errno::Errno;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+#[test]
+fn the_nodes_are_the_groups() {
+    let _turn = Turn::take();
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let group = groups.lines().find(|line| line.starts_with("dmaframe:")).expect("the group");
+    let gid: u32 = group.split(':').nth(2).unwrap().parse().unwrap();
+    for device in DEVICES {
+        let node = fs::metadata(device).unwrap();
+        assert_eq!((node.mode() & 0o7777, node.uid(), node.gid()), (0o660, 0, gid), "{device}");
+    }
+}
+
+/// The kernel alone, before anything gives the nodes an owner.
+#[test]
+fn the_world_has_nothing_when_the_nodes_appear() {
+    let _turn = Turn::take();
+    driver::unbind().unwrap();
+    driver::bind_alone().unwrap();
+    for device in DEVICES {
+        let node = fs::metadata(device).unwrap();
+        assert_eq!((node.mode() & 0o7777, node.uid()), (0o660, 0), "{device}");
+    }
+}
+
+#[test]
+fn a_member_streams() {
+    let _turn = Turn::take();
+    for device in DEVICES {
+        let arguments = ["stream", "--device", device, "--frames", "50", "--verify"];
+        let done = Run::dmaframe(&arguments).by(User::Member).finish();
+        assert!(done.status.success(), "{done:?}");
+        assert_eq!(done.stdout, "frames=50 lost=0 bytes=204800 errors=0\n");
+    }
+}
+
+#[test]
+fn an_outsider_is_told_how_to_become_a_member() {
+    let _turn = Turn::take();
+    for device in DEVICES {
+        for arguments in [&["info", "--device", device][..], &["stream", "--device", device]] {
+            let done = Run::dmaframe(arguments).by(User::Outsider).finish();
+            assert_eq!(done.status.code(), Some(1), "{done:?}");
+            let words = format!("{device}: permission denied; join the group dmaframe");
+            assert!(done.stderr.contains(&words), "{done:?}");
+        }
+        let read = Run::of("cat", &[device]).by(User::Outsider).finish();
+        assert!(read.stderr.contains("Permission denied"), "{read:?}");
+    }
+}
+
+#[test]
+fn a_second_opener_is_told_that_it_is_busy() {
+    let _turn = Turn::take();
+    for (device, other) in [(DEVICES[0], DEVICES[1]), (DEVICES[1], DEVICES[0])] {
+        let first = Device::open(device).unwrap();
+        for _ in 0..2 {
+            assert_eq!(Raw::try_open(device, 0).map(drop), Err(Errno::EBUSY), "{device}");
+        }
+        let refused = Device::open(device).unwrap_err();
+        assert!(matches!(refused, Error::InUse { .. }), "{refused}");
+        // A reader alone is an opener too.
+        let read = Run::of("cat", &[device]).finish();
+        assert!(read.stderr.contains("Device or resource busy"), "{read:?}");
+        // The other device is free.
+        let mut stream = start(other, SHAPE);
+        let mut account = Account::of(&stream, SHAPE);
+        for _ in 0..50 {
+            account.take_next(&mut stream);
+        }
+        drop(first);
+        drop(Device::open(device).unwrap());
+    }
+}
+
+/// A file that was inherited or duplicated is the same opener; the last copy frees the device.
+#[test]
+fn a_copy_of_the_file_keeps_the_device() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    let copy = raw.file().try_clone().unwrap();
+    drop(raw);
+    assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Err(Errno::EBUSY));
+    drop(copy);
+    assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Ok(()));
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! read(2): whole frames, as a file's habits are.
+
+use board::stream::State;
+use board::uapi::{self, Config};
+use dmaframe::Shape;
+use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_tests::frames::{Account, SHAPE};
+use dmaframe_tests::mapping::{Mapping, PAGE};
+use dmaframe_tests::process::{Run, User};
+use dmaframe_tests::raw::{GOOD, QUIET, Raw};
+use dmaframe_tests::{DEVICES, Turn, wait};
+use nix::errno::Errno;
+use nix::sys::pthread::{pthread_kill, pthread_self};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::gettid;
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::channel;
+use std::thread;
+
+/// Bytes of a frame of [`GOOD`], header included.
+const FRAME: usize = 64 + 4096;
+
+/// read(2) to any address.
+fn read_to(raw: &Raw, address: usize, bytes: usize) -> Result<usize, Errno> {
+    let to = std::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: every caller gives the address of memory of its own that is as long, or none.
+    let read = unsafe { libc::read(raw.file().as_raw_fd(), to, bytes) };
+    Errno::result(read).map(|read| read as usize)
+}
+
+fn read(raw: &Raw, buffer: &mut [u8]) -> Result<usize, Errno> {
+    read_to(raw, buffer.as_mut_ptr().expose_provenance(), buffer.len())
+}
+
+/// Waits until all slots are filled.
+fn fill(raw: &Raw, slots: u32) {
+    wait::until("a full ring", || (raw.stats().frames >= slots.into()).then_some(()));
+}
+
+fn account(raw: &Raw, shape: Shape) -> Account {
+    Account::new(shape, raw.stats().stream)
+}
+
+#[test]
+fn the_first_one_starts_a_stream_of_the_settings() {
+    let _turn = Turn::take();
+    let sysfs = Attributes::of(0);
+    sysfs.write(Attribute::FrameBytes, 128).unwrap();
+    sysfs.write(Attribute::Slots, 4).unwrap();
+    let raw = Raw::open(DEVICES[0]);
+    let mut buffer = [0; 192];
+    assert_eq!(read(&raw, &mut buffer), Ok(192));
+    assert_eq!(raw.stats().state, State::Running as u32);
+    let shape = Shape { frame_bytes: 128, slots: 4, ..SHAPE };
+    let mut account = account(&raw, shape);
+    account.take_bytes(&buffer);
+    for _ in 0..1000 {
+        assert_eq!(read(&raw, &mut buffer), Ok(192));
+        account.take_bytes(&buffer);
+    }
+    assert_eq!((account.frames, account.lost), (1001, 0));
+}
+
+#[test]
+fn it_gives_as_many_whole_frames_as_fit() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    fill(&raw, 16);
+    let mut account = account(&raw, SHAPE);
+    let mut buffer = vec![0; 20 * FRAME];
+    for (room, frames) in [(FRAME, 1), (2 * FRAME + FRAME / 2, 2), (4 * FRAME - 1, 3)] {
+        assert_eq!(read(&raw, &mut buffer[..room]), Ok(frames * FRAME), "room for {room}");
+        account.take_bytes(&buffer[..frames * FRAME]);
+    }
+    // More than is ready: what is ready.
+    let some = read(&raw, &mut buffer).unwrap();
+    assert!(some >= 2 * FRAME && some % FRAME == 0, "{some}");
+    account.take_bytes(&buffer[..some]);
+    assert_eq!(account.lost, 0);
+}
+
+#[test]
+fn it_refuses_a_buffer_shorter_than_a_frame() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    let mut account = account(&raw, SHAPE);
+    let mut buffer = [0; FRAME];
+    for room in [1, 64, FRAME - 1] {
+        assert_eq!(read(&raw, &mut buffer[..room]), Err(Errno::EINVAL), "{room}");
+    }
+    // No frame went with it.
+    assert_eq!(read(&raw, &mut buffer), Ok(FRAME));
+    account.take_bytes(&buffer);
+    assert_eq!(account.next, 1);
+}
+
+#[test]
+fn a_bad_address_costs_no_frame() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    let mut account = account(&raw, SHAPE);
+    let gone = Mapping::anonymous(2 * PAGE, libc::PROT_READ).address();
+    let read_only = Mapping::anonymous(2 * PAGE, libc::PROT_READ);
+    let guarded = Mapping::anonymous(2 * PAGE, libc::PROT_READ | libc::PROT_WRITE);
+    protect_second_page(&guarded);
+    for address in [0, gone, read_only.address(), guarded.address()] {
+        assert_eq!(read_to(&raw, address, FRAME), Err(Errno::EFAULT), "{address:#x}");
+    }
+    let mut buffer = [0; FRAME];
+    assert_eq!(read(&raw, &mut buffer), Ok(FRAME));
+    account.take_bytes(&buffer);
+    assert_eq!(account.next, 1);
+}
+
+fn protect_second_page(mapping: &Mapping) {
+    let second = std::ptr::with_exposed_provenance_mut(mapping.address() + PAGE);
+    // SAFETY: nothing reads or writes this page.
+    assert_eq!(unsafe { libc::mprotect(second, PAGE, libc::PROT_NONE) }, 0);
+}
+
+/// What was given before the address turned bad was given: it is counted, and not lost.
+#[test]
+fn an_address_that_turns_bad_ends_the_frames_before_it() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], Config { frame_bytes: 1984, ..GOOD });
+    fill(&raw, 16);
+    let shape = Shape { frame_bytes: 1984, ..SHAPE };
+    let mut account = account(&raw, shape);
+    let guarded = Mapping::anonymous(2 * PAGE, libc::PROT_READ | libc::PROT_WRITE);
+    protect_second_page(&guarded);
+    // Two frames before the bad page, one in it.
+    assert_eq!(read_to(&raw, guarded.address(), 3 * 2048), Ok(2 * 2048));
+    account.take_bytes(&guarded.copy(0, 2 * 2048));
+    let mut buffer = [0; 2048];
+    assert_eq!(read(&raw, &mut buffer), Ok(2048));
+    account.take_bytes(&buffer);
+    assert_eq!((account.next, account.lost), (3, 0));
+}
+
+#[test]
+fn without_waiting_it_says_that_nothing_is_there() {
+    let _turn = Turn::take();
+    let sysfs = Attributes::of(0);
+    sysfs.write(Attribute::IntervalUs, 60_000_000).unwrap();
+    sysfs.write(Attribute::Policy, "drop").unwrap();
+    let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
+    let mut buffer = [0; FRAME];
+    for _ in 0..3 {
+        assert_eq!(read(&raw, &mut buffer), Err(Errno::EAGAIN));
+    }
+    assert_eq!(raw.stats().state, State::Running as u32);
+    assert_eq!(read(&raw, &mut buffer[..100]), Err(Errno::EINVAL));
+}
+
+#[test]
+fn without_waiting_it_gives_what_is_there() {
+    let _turn = Turn::take();
+    let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
+    raw.configure(GOOD).unwrap();
+    raw.request(uapi::START, 0).unwrap();
+    let mut account = account(&raw, SHAPE);
+    let mut buffer = vec![0; 16 * FRAME];
+    while account.frames < 500 {
+        match read(&raw, &mut buffer) {
+            Ok(bytes) => account.take_bytes(&buffer[..bytes]),
+            Err(Errno::EAGAIN) => assert!(!wait::wake(&raw).is_empty(), "no frame came"),
+            Err(errno) => panic!("{errno}"),
+        }
+    }
+    assert_eq!(account.lost, 0);
+}
+
+#[test]
+fn it_sleeps_until_a_frame_comes() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], Config { interval_us: 20_000, ..GOOD });
+    let mut account = account(&raw, SHAPE);
+    let mut buffer = vec![0; 16 * FRAME];
+    for _ in 0..10 {
+        let bytes = read(&raw, &mut buffer).unwrap();
+        account.take_bytes(&buffer[..bytes]);
+    }
+    assert!(account.frames >= 10 && account.lost == 0);
+}
+
+#[test]
+fn after_a_stop_it_gives_the_rest_and_then_nothing() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    fill(&raw, 16);
+    raw.request(uapi::STOP, 0).unwrap();
+    let mut account = account(&raw, SHAPE);
+    let mut buffer = vec![0; 16 * FRAME];
+    let mut all = 0;
+    loop {
+        match read(&raw, &mut buffer).unwrap() {
+            0 => break,
+            bytes => {
+                account.take_bytes(&buffer[..bytes]);
+                all += bytes;
+            }
+        }
+    }
+    assert_eq!((all, account.frames), (16 * FRAME, raw.stats().frames));
+    assert_eq!(read(&raw, &mut buffer), Ok(0), "again");
+    raw.request(uapi::START, 0).unwrap();
+    assert!(read(&raw, &mut buffer).unwrap() >= FRAME);
+}
+
+/// Runs `during` while another thread is asleep in read(2), and returns what that got.
+fn while_asleep(
+    raw: &Raw,
+    during: impl FnOnce(nix::sys::pthread::Pthread),
+) -> Result<usize, Errno> {
+    let (sender, receiver) = channel();
+    thread::scope(|scope| {
+        let asleep = scope.spawn(move || {
+            sender.send((gettid(), pthread_self())).unwrap();
+            read(raw, &mut [0; FRAME])
+        });
+        let (tid, pthread) = receiver.recv().unwrap();
+        wait::asleep(tid);
+        during(pthread);
+        asleep.join().unwrap()
+    })
+}
+
+#[test]
+fn a_second_thread_is_told_that_one_reads() {
+    let _turn = Turn::take();
+    let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
+    let first = while_asleep(&raw, |_| {
+        assert_eq!(read(&raw, &mut [0; FRAME]), Err(Errno::EBUSY));
+        raw.request(uapi::STOP, 0).unwrap();
+    });
+    assert_eq!(first, Ok(0), "the stop ends the first one's sleep");
+}
+
+extern "C" fn heard(_: libc::c_int) {}
+
+#[test]
+fn a_signal_ends_its_sleep() {
+    let _turn = Turn::take();
+    let action = SigAction::new(SigHandler::Handler(heard), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
+    let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
+    let read = while_asleep(&raw, |thread| pthread_kill(thread, Signal::SIGUSR1).unwrap());
+    assert_eq!(read, Err(Errno::EINTR));
+}
+
+#[test]
+fn an_ordinary_program_reads_frames() {
+    let _turn = Turn::take();
+    let file = "/tmp/frames";
+    let sizes = ["if=/dev/dmaframe1", &format!("of={file}"), "bs=4160", "count=50"];
+    let done = Run::of("dd", &sizes).by(User::Root).finish();
+    assert!(done.status.success(), "{done:?}");
+    let bytes = fs::read(file).unwrap();
+    fs::remove_file(file).unwrap();
+    assert_eq!(bytes.len(), 50 * FRAME);
+    let stream = board::frame::parse(&bytes).unwrap().0.stream.get();
+    let mut account = Account::new(SHAPE, stream);
+    account.take_bytes(&bytes);
+    assert_eq!((account.frames, account.lost), (50, 0));
+}
