@@ -288,7 +288,8 @@ pub(crate) fn mmdebstrap(cache: &Cache) -> Result<Command> {
             std::env::consts::ARCH
         );
     }
-    if !on_path("mmdebstrap") {
+    // mount(8) is not on every machine that has unshare(1): containers do without.
+    if !on_path("mmdebstrap") || !on_path("mount") {
         install_mmdebstrap(cache)?;
     }
     let mut command = as_root("mmdebstrap")?;
@@ -305,11 +306,8 @@ fn install_mmdebstrap(cache: &Cache) -> Result<()> {
             "mmdebstrap is missing and so is apt-get: install mmdebstrap with your package manager"
         );
     }
-    let packages = ["mmdebstrap", "debian-archive-keyring"];
-    say(format_args!(
-        "installing {} with apt-get, to make the builder with",
-        packages.join(" and ")
-    ));
+    let packages = ["mmdebstrap", "debian-archive-keyring", "mount"];
+    say(format_args!("installing {} with apt-get, to make the builder with", packages.join(", ")));
     let step = Step::short("installing mmdebstrap");
     let mut update = as_root("apt-get")?;
     step.run(update.args(["--quiet", "update"]), &cache.log("apt-get-update"))?;
@@ -340,6 +338,12 @@ fn as_root(program: &str) -> Result<Command> {
 }
 
 fn remove_root(path: &Path) -> Result<()> {
+    // A mmdebstrap that was killed leaves its mounts behind; there may be none.
+    for mounted in ["proc", "sys", "dev"] {
+        let mut umount = as_root("umount")?;
+        umount.args(["--recursive", "--lazy"]).arg(path.join(mounted));
+        let _ = umount.stderr(Stdio::null()).status();
+    }
     let status = as_root("rm")?.args(["-rf", "--one-file-system"]).arg(path).status();
     if !status.context("starting rm")?.success() {
         bail!("cannot remove {}: remove it by hand", path.display());

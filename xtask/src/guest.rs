@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::builder::Builder;
@@ -105,9 +105,15 @@ impl Guest {
 
         fs::create_dir_all(checkout.join("target")).context("making target")?;
         let _lock = crate::cache::Lock::exclusive(&checkout.join("target/xtask.lock"))?;
-        let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off)?;
+        // Each is a chain of crates that keeps one processor busy.
+        let (module, command) = std::thread::scope(|scope| {
+            let command = scope.spawn(|| userland::command(&cache, &builder, checkout, &crates));
+            let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off);
+            (module, command.join())
+        });
+        let module = module?;
+        let command = command.map_err(|_| anyhow!("building the command panicked"))??;
         let device_tree = device_tree::merge(&builder, checkout, &kernel)?;
-        let command = userland::command(&cache, &builder, checkout, &crates)?;
         let checkout = checkout.to_owned();
         Ok(Self { cache, builder, checkout, kernel, module, device_tree, command, crates })
     }

@@ -8,10 +8,11 @@ use std::fs::{self, File};
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(100);
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(30);
@@ -19,9 +20,12 @@ const PLAIN_LINE_EVERY: Duration = Duration::from_secs(30);
 const WORTH_A_LINE: Duration = Duration::from_secs(2);
 const LOG_TAIL_LINES: usize = 30;
 
+/// The bars of the steps under way, and what knows how to draw a line among them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
 /// Says one line on standard error.
 pub(crate) fn say(line: impl std::fmt::Display) {
-    eprintln!("xtask: {line}");
+    BARS.suspend(|| eprintln!("xtask: {line}"));
 }
 
 /// One step of the work, from [`Step::long`] or [`Step::short`] to [`Step::done`].
@@ -50,7 +54,7 @@ impl Step {
 
     fn new(name: &str, message: &str, long: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let bar = BARS.add(ProgressBar::no_length());
             bar.set_style(style("{spinner} {msg} {elapsed}"));
             bar.set_message(message.to_owned());
             bar

@@ -94,7 +94,8 @@ pub(crate) fn command(
 ) -> Result<PathBuf> {
     let target = checkout.join("target/guest");
     let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
-    inputs.push(crates.directory.display().to_string());
+    // Where the builder sees them: objects name their sources.
+    inputs.push(builder.inside(&crates.directory)?.display().to_string());
     for (_, manifest) in MEMBERS {
         let path = checkout.join(manifest);
         inputs.push(
