@@ -119,6 +119,8 @@ impl Builder {
     ) -> Result<Self> {
         let key = Key::of([SUITE, ARCHITECTURES].iter().chain(PACKAGES).chain(CUSTOMIZE));
         let name = format!("builder-{key}");
+        // What enters the builder; not on every machine that has unshare(1).
+        need(cache, "mount", &["mount"])?;
         let root = cache.directory(&name, |part| make(cache, part))?;
         let mut mounts = vec![(checkout.to_owned(), "/src"), (cache.path().to_owned(), CACHE)];
         if let Some(source) = kernel_source {
@@ -288,10 +290,7 @@ pub(crate) fn mmdebstrap(cache: &Cache) -> Result<Command> {
             std::env::consts::ARCH
         );
     }
-    // mount(8) is not on every machine that has unshare(1): containers do without.
-    if !on_path("mmdebstrap") || !on_path("mount") {
-        install_mmdebstrap(cache)?;
-    }
+    need(cache, "mmdebstrap", &["mmdebstrap", "debian-archive-keyring"])?;
     let mut command = as_root("mmdebstrap")?;
     command.args(["--mode=root", "--quiet"]);
     for option in apt_options() {
@@ -300,15 +299,16 @@ pub(crate) fn mmdebstrap(cache: &Cache) -> Result<Command> {
     Ok(command)
 }
 
-fn install_mmdebstrap(cache: &Cache) -> Result<()> {
-    if !on_path("apt-get") {
-        bail!(
-            "mmdebstrap is missing and so is apt-get: install mmdebstrap with your package manager"
-        );
+/// Sees to it that the host has a program, from these packages where it is missing.
+fn need(cache: &Cache, program: &str, packages: &[&str]) -> Result<()> {
+    if on_path(program) {
+        return Ok(());
     }
-    let packages = ["mmdebstrap", "debian-archive-keyring", "mount"];
-    say(format_args!("installing {} with apt-get, to make the builder with", packages.join(", ")));
-    let step = Step::short("installing mmdebstrap");
+    if !on_path("apt-get") {
+        bail!("{program} is missing and so is apt-get: install it with your package manager");
+    }
+    say(format_args!("installing {} with apt-get, for the builder", packages.join(" and ")));
+    let step = Step::short(&format!("installing {program}"));
     let mut update = as_root("apt-get")?;
     step.run(update.args(["--quiet", "update"]), &cache.log("apt-get-update"))?;
     let mut install = as_root("env")?;
