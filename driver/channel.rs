@@ -576,26 +576,38 @@ impl Channel {
             Ok::<_, Error>(())
         })?;
         let mut done = 0;
-        while let Some((ring, slot, bytes)) = self.next_frame(nonblock, done, iov.len())? {
-            ring.read_to_user(slot, bytes, iov)?;
-            done += bytes;
-            self.locked(|inner, events| {
-                if let Some(stream) = &mut inner.stream {
-                    if Arc::ptr_eq(&stream.ring, &ring) {
-                        stream.return_oldest();
-                    }
-                }
-                self.advance(inner, events);
-            });
+        loop {
+            // What was read before an error is told first: its slots are returned already.
+            match self.read_frame(nonblock, done > 0, iov) {
+                Ok(0) => return Ok(done),
+                Ok(bytes) => done += bytes,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => return Ok(done),
+            }
         }
-        Ok(done)
     }
 
-    /// Waits for a frame to be read, unless there are some already or room for no other.
+    /// Reads a frame and returns its slot: the bytes read, 0 for no frame.
+    fn read_frame(&self, nonblock: bool, more: bool, iov: &mut IovIterDest<'_>) -> Result<usize> {
+        let Some((ring, slot, bytes)) = self.next_frame(nonblock, more, iov.len())? else {
+            return Ok(0);
+        };
+        ring.read_to_user(slot, bytes, iov)?;
+        self.locked(|inner, events| {
+            match &mut inner.stream {
+                Some(stream) if Arc::ptr_eq(&stream.ring, &ring) => stream.return_oldest(),
+                _ => (),
+            }
+            self.advance(inner, events);
+        });
+        Ok(bytes)
+    }
+
+    /// The frame to be read next and its length; waits for it unless some were read already.
     fn next_frame(
         &self,
         nonblock: bool,
-        done: usize,
+        more: bool,
         room: usize,
     ) -> Result<Option<(Arc<Ring>, usize, usize)>> {
         loop {
@@ -603,18 +615,18 @@ impl Channel {
             self.locked(|inner, events| self.advance(inner, events));
             let mut inner = self.inner.lock();
             if inner.hardware.is_none() {
-                return if done > 0 { Ok(None) } else { Err(ENODEV) };
+                return Err(ENODEV);
             }
             let stream = inner.stream.as_ref().ok_or(ENODATA)?;
             let bytes = stream.frame_bytes();
             if room < bytes {
-                return if done > 0 { Ok(None) } else { Err(EINVAL) };
+                return Err(EINVAL);
             }
             if let Some(slot) = stream.oldest() {
                 return Ok(Some((stream.ring.clone(), slot, bytes)));
             }
             match stream.state() {
-                _ if done > 0 => return Ok(None),
+                _ if more => return Ok(None),
                 State::Running => (),
                 State::Faulted => return Err(EIO),
                 _ => return Ok(None),
