@@ -19,8 +19,10 @@ const TARBALLS: &str = "https://cdn.kernel.org/pub/linux/kernel/v7.x";
 const PACKAGE: &str = "linux-source-7.3";
 /// The script's way of saying that the network, not the file, was the trouble.
 const UNREACHABLE: i32 = 3;
+/// And that it was the file.
+const MISMATCH: i32 = 4;
 /// Lines that a build from nothing prints, about.
-const BUILD_LINES: u64 = 1900;
+const BUILD_LINES: u64 = 2200;
 const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
 /// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
 /// symbols, which overlays refer to.
@@ -31,9 +33,9 @@ const FETCH_TARBALL: &str = r#"
 cd "$1"
 tarball=linux-$2.tar.xz
 curl -fsS --connect-timeout 5 --retry 2 -o sha256sums.asc "$3/sha256sums.asc" || exit 3
-grep "  $tarball\$" sha256sums.asc > checksum || { echo "$tarball is not in sha256sums.asc"; exit 1; }
+grep "  $tarball\$" sha256sums.asc > checksum || { echo "$tarball is not in sha256sums.asc"; exit 4; }
 curl -fsS --connect-timeout 5 --retry 3 -C - -o "$tarball" "$3/$tarball" || exit 3
-sha256sum -c checksum || { rm -f "$tarball"; exit 1; }
+sha256sum -c checksum || { rm -f "$tarball"; exit 4; }
 rm -rf tree
 mkdir tree
 tar -xf "$tarball" --strip-components=1 -C tree
@@ -207,22 +209,31 @@ fn fetch(cache: &Cache, builder: &Builder, part: &Path) -> Result<()> {
         &log,
     )?;
     drop(step);
-    let origin = if status.success() {
-        "kernel.org"
-    } else if status.code() == Some(UNREACHABLE) {
-        say("kernel.org cannot be reached: taking the distribution's package of the same version");
-        let step = Step::long(&format!("fetching Linux {VERSION} as {PACKAGE}"), "167 MB, once");
-        step.run(
-            &mut builder.script(FETCH_PACKAGE, [inside, argument(VERSION), argument(PACKAGE)]),
-            &cache.log("linux-package"),
-        )
-        .with_context(|| {
-            format!("no source of Linux {VERSION}: check the network, or set KERNEL_SRC to a directory that holds it")
-        })?;
-        step.done();
-        "package"
-    } else {
-        bail!("the tarball of Linux {VERSION} is not what its publisher lists\n{}", log_tail(&log));
+    let origin = match status.code() {
+        Some(0) => "kernel.org",
+        Some(UNREACHABLE) => {
+            say(
+                "kernel.org cannot be reached: taking the distribution's package of the same version",
+            );
+            let step =
+                Step::long(&format!("fetching Linux {VERSION} as {PACKAGE}"), "167 MB, once");
+            step.run(
+                &mut builder.script(FETCH_PACKAGE, [inside, argument(VERSION), argument(PACKAGE)]),
+                &cache.log("linux-package"),
+            )
+            .with_context(|| {
+                format!(
+                    "no source of Linux {VERSION}: check the network, or set KERNEL_SRC to a directory that holds it"
+                )
+            })?;
+            step.done();
+            "package"
+        }
+        Some(MISMATCH) => bail!(
+            "the tarball of Linux {VERSION} is not what its publisher lists: try again, or set KERNEL_SRC to a directory that holds the source\n{}",
+            log_tail(&log)
+        ),
+        _ => bail!("fetching Linux {VERSION} failed ({status})\n{}", log_tail(&log)),
     };
     fs::write(part.join("origin"), origin).context("noting the kernel source's origin")
 }
