@@ -69,6 +69,9 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
                 )
                 .map(drop)
             });
+            report.check("module, rustfmt", || {
+                succeed(guest.builder().command("rustfmt").args(["--check", "driver/main.rs"]))
+            });
             report.check("board on bare metal", || bare_metal::check(guest, checkout));
             report.check("checkpatch", || checkpatch(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
