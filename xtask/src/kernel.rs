@@ -26,7 +26,7 @@ const BUILD_LINES: u64 = 1640;
 const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
 /// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
 /// symbols, which overlays refer to.
-const MAKE: &[&str] = &["LLVM=1", "ARCH=arm64", "DTC_FLAGS=-@"];
+const MAKE: &[&str] = &["ARCH=arm64", "DTC_FLAGS=-@"];
 
 /// Arguments: where to work, the version, where tarballs are.
 const FETCH_TARBALL: &str = r#"
@@ -99,6 +99,19 @@ impl Flavour {
         }
     }
 
+    /// The compiler of its C files, as make is told it: GCC is the faster one and the image's, but
+    /// KASAN and Rust together need clang.
+    fn compiler(self) -> &'static str {
+        match self {
+            Self::Default => "CROSS_COMPILE=aarch64-linux-gnu-",
+            Self::Debug => "LLVM=1",
+        }
+    }
+
+    fn make(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.compiler()).chain(MAKE.iter().copied())
+    }
+
     fn duration(self) -> &'static str {
         match self {
             Self::Default => "10 to 20 minutes on 2 cores, once",
@@ -111,6 +124,7 @@ impl Flavour {
 #[derive(Debug)]
 pub(crate) struct Kernel {
     key: Key,
+    flavour: Flavour,
     source: PathBuf,
     build: PathBuf,
 }
@@ -127,7 +141,7 @@ impl Kernel {
         let source = source(cache, builder, own_source)?;
         let mut inputs = vec![
             builder.key().to_string(),
-            MAKE.join(" "),
+            flavour.make().collect::<Vec<_>>().join(" "),
             DEVICE_TREE.to_owned(),
             source.origin.clone(),
         ];
@@ -142,7 +156,7 @@ impl Kernel {
         let directory = cache.directory(&name, |part| {
             build(cache, builder, checkout, &source.tree, flavour, part)
         })?;
-        Ok(Self { key, source: source.tree, build: directory.join("build") })
+        Ok(Self { key, flavour, source: source.tree, build: directory.join("build") })
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -171,7 +185,7 @@ impl Kernel {
     pub(crate) fn make(&self, builder: &Builder) -> Result<std::process::Command> {
         let mut make = builder.command("make");
         make.arg("-C").arg(builder.inside(&self.source)?);
-        make.arg(pair("O", &builder.inside(&self.build)?)).args(MAKE);
+        make.arg(pair("O", &builder.inside(&self.build)?)).args(self.flavour.make());
         Ok(make)
     }
 }
@@ -258,7 +272,7 @@ fn build(
     if !configured.exists() {
         let step = Step::short(&format!("configuring Linux {VERSION}"));
         let mut arguments = vec![source_inside.clone(), build_inside.clone()];
-        arguments.extend(MAKE.iter().map(PathBuf::from));
+        arguments.extend(flavour.make().map(PathBuf::from));
         arguments.push(PathBuf::from("--"));
         for fragment in &fragments {
             arguments.push(builder.inside(fragment)?);
@@ -275,7 +289,7 @@ fn build(
     )
     .expect_lines(BUILD_LINES);
     let mut make = builder.command("make");
-    make.arg("-C").arg(source_inside).arg(pair("O", &build_inside)).args(MAKE).arg(jobs());
+    make.arg("-C").arg(source_inside).arg(pair("O", &build_inside)).args(flavour.make()).arg(jobs());
     make.args(["Image", "modules", DEVICE_TREE]);
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
