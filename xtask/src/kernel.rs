@@ -289,7 +289,11 @@ fn build(
     )
     .expect_lines(BUILD_LINES);
     let mut make = builder.command("make");
-    make.arg("-C").arg(source_inside).arg(pair("O", &build_inside)).args(flavour.make()).arg(jobs());
+    make.arg("-C")
+        .arg(source_inside)
+        .arg(pair("O", &build_inside))
+        .args(flavour.make())
+        .arg(jobs());
     make.args(["Image", "modules", DEVICE_TREE]);
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
