@@ -147,6 +147,14 @@ struct Inner {
 }
 
 impl Inner {
+    /// ENODEV once the device is unbound.
+    fn bound(&self) -> Result {
+        match self.hardware {
+            Some(_) => Ok(()),
+            None => Err(ENODEV),
+        }
+    }
+
     /// Leaves the ring to whoever has it mapped, and gives its slots back.
     fn drop_stream(&mut self) {
         if let Some(stream) = self.stream.take() {
@@ -257,9 +265,7 @@ impl Channel {
     /// A program opens the device: the only one.
     pub(crate) fn open(&self) -> Result {
         let mut inner = self.inner.lock();
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         if core::mem::replace(&mut inner.open, true) {
             return Err(EBUSY);
         }
@@ -278,9 +284,7 @@ impl Channel {
     /// The device's description.
     pub(crate) fn info(&self) -> Result<Info> {
         let inner = self.inner.lock();
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         Ok(Info {
             engine: uapi::name_field(self.engine.name()),
             device: self.id,
@@ -300,9 +304,7 @@ impl Channel {
 
     /// The description of source `index`.
     pub(crate) fn source_info(&self, index: u32) -> Result<SourceInfo> {
-        if self.inner.lock().hardware.is_none() {
-            return Err(ENODEV);
-        }
+        self.inner.lock().bound()?;
         Ok(self.sources.get(index as usize).ok_or(EINVAL)?.info(index))
     }
 
@@ -325,9 +327,7 @@ impl Channel {
     /// The device's settings and, with a stream, its ring.
     pub(crate) fn config(&self) -> Result<Config> {
         let inner = self.inner.lock();
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         Ok(match &inner.stream {
             Some(stream) => stream.config(),
             None => inner.settings.into(),
@@ -352,10 +352,9 @@ impl Channel {
     }
 
     fn make_stream(&self, inner: &mut Inner, shape: Shape) -> Result<Config> {
-        match &inner.stream {
-            _ if inner.hardware.is_none() => return Err(ENODEV),
-            Some(stream) if stream.state() == State::Running => return Err(EBUSY),
-            _ => (),
+        inner.bound()?;
+        if matches!(&inner.stream, Some(stream) if stream.state() == State::Running) {
+            return Err(EBUSY);
         }
         // Give the old slots back first: there may not be memory for both.
         inner.drop_stream();
@@ -372,9 +371,7 @@ impl Channel {
     }
 
     fn start_stream(&self, inner: &mut Inner, events: &mut Events) -> Result {
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         let stream = inner.stream.as_mut().ok_or(ENODATA)?;
         if stream.state() == State::Running {
             return Err(EBUSY);
@@ -393,9 +390,7 @@ impl Channel {
     /// Stops the stream; what is ready stays.
     pub(crate) fn stop(&self) -> Result {
         self.locked(|inner, events| {
-            if inner.hardware.is_none() {
-                return Err(ENODEV);
-            }
+            inner.bound()?;
             self.stop_stream(inner, events);
             Ok(())
         })
@@ -411,6 +406,14 @@ impl Channel {
                 stream.stop();
                 events.add(Event::Stopped);
             }
+        }
+    }
+
+    /// The interrupt's line is raised.
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    pub(crate) fn interrupt(&self) {
+        if self.acknowledge() {
+            Wake::new(self.irq, self).wake();
         }
     }
 
@@ -434,9 +437,7 @@ impl Channel {
     /// The reader returned slots.
     pub(crate) fn kick(&self) -> Result {
         self.locked(|inner, events| {
-            if inner.hardware.is_none() {
-                return Err(ENODEV);
-            }
+            inner.bound()?;
             if inner.stream.is_none() {
                 return Err(ENODATA);
             }
@@ -457,23 +458,24 @@ impl Channel {
             }
             _ => drop(stream.reclaim()),
         }
-        if stream.take_halt() {
+        if let Some(fault) = stream.take_fault() {
             pr_err!(
                 "{}: {}; stream stopped (engine error bits {:#x})\n",
                 self.name(),
-                format_args!("{}", stream.fault()),
+                format_args!("{fault}"),
                 stream.stats().error_bits
             );
-            self.halt_engine();
+            // After a timeout it is stopped already: what it had done was collected then.
+            if fault != Fault::Timeout {
+                self.halt_engine();
+            }
         }
     }
 
     /// The ring to be mapped.
     pub(crate) fn ring(&self) -> Result<Arc<Ring>> {
         let inner = self.inner.lock();
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         Ok(inner.stream.as_ref().ok_or(ENODATA)?.ring.clone())
     }
 
@@ -489,9 +491,7 @@ impl Channel {
     /// The stream's counters.
     pub(crate) fn stats(&self) -> Result<Stats> {
         let inner = self.inner.lock();
-        if inner.hardware.is_none() {
-            return Err(ENODEV);
-        }
+        inner.bound()?;
         Ok(self.stats_of(&inner))
     }
 
@@ -614,9 +614,7 @@ impl Channel {
             // What may be over at once: slots that were returned without a kick.
             self.locked(|inner, events| self.advance(inner, events));
             let mut inner = self.inner.lock();
-            if inner.hardware.is_none() {
-                return Err(ENODEV);
-            }
+            inner.bound()?;
             let stream = inner.stream.as_ref().ok_or(ENODATA)?;
             let bytes = stream.frame_bytes();
             if room < bytes {

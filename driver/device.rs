@@ -51,6 +51,10 @@ fn none(argument: usize) -> Result {
 }
 
 impl CharDevice for Channel {
+    fn name(&self) -> &CStr {
+        &self.name
+    }
+
     fn open(&self) -> Result {
         Channel::open(self)
     }

@@ -48,16 +48,7 @@ const fn policy<const N: usize>(allowed: [(Attribute, Policy); N]) -> [Policy; C
     table
 }
 
-static GET_POLICY: [Policy; COUNT] = policy([(Attribute::Id, Policy::U32)]);
-static SET_POLICY: [Policy; COUNT] = policy([
-    (Attribute::Id, Policy::U32),
-    (Attribute::Source, Policy::string(NAME_BYTES as u16 - 1)),
-    (Attribute::FrameBytes, Policy::U32),
-    (Attribute::Slots, Policy::U32),
-    (Attribute::Policy, Policy::U32),
-    (Attribute::IntervalUs, Policy::U32),
-]);
-static OPERATIONS: Operations = Operations::new::<Devices>(&GET_POLICY, &SET_POLICY);
+static OPERATIONS: Operations = Operations::new::<Devices>();
 static GROUPS: [MulticastGroup; 1] = [MulticastGroup::const_new(EVENTS)];
 static FAMILY: genetlink::Family<Devices> =
     genetlink::Family::new(NAME, VERSION, &OPERATIONS, &GROUPS);
@@ -115,13 +106,17 @@ impl Commands for Devices {
     const GET: u8 = Command::DeviceGet as u8;
     const SET: u8 = Command::DeviceSet as u8;
 
-    fn get_policy() -> &'static [Policy] {
-        &GET_POLICY
-    }
-
-    fn set_policy() -> &'static [Policy] {
-        &SET_POLICY
-    }
+    const GET_POLICY: &'static [Policy] = &const { policy([(Attribute::Id, Policy::U32)]) };
+    const SET_POLICY: &'static [Policy] = &const {
+        policy([
+            (Attribute::Id, Policy::U32),
+            (Attribute::Source, Policy::string(NAME_BYTES as u16 - 1)),
+            (Attribute::FrameBytes, Policy::U32),
+            (Attribute::Slots, Policy::U32),
+            (Attribute::Policy, Policy::U32),
+            (Attribute::IntervalUs, Policy::U32),
+        ])
+    };
 
     fn family() -> &'static genetlink::Family<Self> {
         &FAMILY

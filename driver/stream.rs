@@ -126,8 +126,8 @@ pub(crate) struct Stream {
     pub(crate) ring: Arc<Ring>,
     producer: Producer,
     run: Run,
-    /// A fault whose engine was not stopped yet.
-    halt: bool,
+    /// A fault that nobody was told of yet.
+    news: Option<Fault>,
     pace: Option<Pacer>,
     watch: Option<Pacer>,
     number: u32,
@@ -155,7 +155,7 @@ impl Stream {
             ring,
             producer: Producer::new(shape.slots).ok_or(EINVAL)?,
             run: Run::Stopped,
-            halt: false,
+            news: None,
             pace: None,
             watch: None,
             number: 0,
@@ -235,18 +235,19 @@ impl Stream {
 
     /// Begins anew: counters and sequence at zero. Frames that are ready stay.
     pub(crate) fn start(&mut self, number: u32, wake: Wake) -> Result {
-        if self.shape.interval_us != 0 {
-            let interval = Delta::from_micros(self.shape.interval_us.into());
-            self.pace = Some(Pacer::new(interval, wake)?);
-        }
+        let pace = match self.shape.interval_us {
+            0 => None,
+            interval => Some(Pacer::new(Delta::from_micros(interval.into()), wake)?),
+        };
         self.watch = Some(Pacer::new(Delta::from_secs(WATCH_SECONDS), wake)?);
+        self.pace = pace;
         self.number = number;
         self.sequence = 0;
         self.lost_before = 0;
         self.due = 0;
         self.losing = false;
         self.overrun_told = false;
-        self.halt = false;
+        self.news = None;
         self.stats = Stats::default();
         self.run = Run::Idle;
         let meta = self.ring.meta();
@@ -279,7 +280,7 @@ impl Stream {
 
     fn fail(&mut self, fault: Fault, events: &mut Events) {
         self.run = Run::Faulted(fault);
-        self.halt = true;
+        self.news = Some(fault);
         self.end();
         let meta = self.ring.meta();
         meta.fault.store(fault as u32, Relaxed);
@@ -287,9 +288,9 @@ impl Stream {
         events.add(Event::Error);
     }
 
-    /// Whether the engine is still to be stopped after a fault; asked once.
-    pub(crate) fn take_halt(&mut self) -> bool {
-        core::mem::take(&mut self.halt)
+    /// The fault that has ended the stream, once: the engine is to be stopped.
+    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
+        self.news.take()
     }
 
     /// Takes back what the reader returned. False at an impossible index.

@@ -21,7 +21,6 @@ use kernel::{
     module::this_module,
     new_poll_condvar,
     prelude::*,
-    str::CString,
     sync::{
         poll::{
             PollCondVar,
@@ -45,6 +44,8 @@ pub(crate) struct Readable {
 
 /// What a device does with its files.
 pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
+    /// Its name, which never changes.
+    fn name(&self) -> &CStr;
     /// A program opens the device.
     fn open(&self) -> Result;
     /// The last reference to an open file is gone.
@@ -102,12 +103,11 @@ impl Readiness {
 ///
 /// # Invariants
 ///
-/// `misc` is registered, and its `name` points into `name`.
+/// `misc` is registered, and its `name` is `device`'s.
 #[pin_data(PinnedDrop)]
 pub(crate) struct CharDeviceRegistration<T: CharDevice> {
     #[pin]
     misc: Opaque<bindings::miscdevice>,
-    name: CString,
     device: Arc<T>,
 }
 
@@ -117,20 +117,17 @@ unsafe impl<T: CharDevice> Send for CharDeviceRegistration<T> {}
 unsafe impl<T: CharDevice> Sync for CharDeviceRegistration<T> {}
 
 impl<T: CharDevice> CharDeviceRegistration<T> {
-    /// Registers `device` as `name`, a child of `parent`, with the sysfs attributes `groups`.
+    /// Registers `device`, a child of `parent`, with the sysfs attributes `groups`.
     pub(crate) fn new<'a>(
         device: Arc<T>,
-        name: CString,
         parent: &'a Device,
         groups: &'static super::attribute::Groups<T>,
     ) -> impl PinInit<Self, Error> + 'a {
-        try_pin_init!(&this in Self {
-            name,
+        // The `Arc` in `Self` keeps it alive while the device is registered.
+        let name = device.name().as_char_ptr();
+        try_pin_init!(Self {
             device,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
-                // SAFETY: `name` was initialized above and, being pinned with `this`, its heap
-                // bytes stay where they are until the device is deregistered.
-                let name = unsafe { (*this.as_ptr()).name.as_char_ptr() };
                 // SAFETY: `slot` may be written.
                 unsafe {
                     slot.write(bindings::miscdevice {

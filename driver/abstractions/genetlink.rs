@@ -144,9 +144,9 @@ pub(crate) trait Commands: Sized + 'static {
     /// The command of [`Commands::set`], for CAP_NET_ADMIN only.
     const SET: u8;
     /// What requests for one object may hold.
-    fn get_policy() -> &'static [Policy];
+    const GET_POLICY: &'static [Policy];
     /// What requests for a change may hold.
-    fn set_policy() -> &'static [Policy];
+    const SET_POLICY: &'static [Policy];
     /// The family.
     fn family() -> &'static Family<Self>;
 }
@@ -168,24 +168,12 @@ pub(crate) struct Operations([bindings::genl_split_ops; 3]);
 // SAFETY: Never written.
 unsafe impl Sync for Operations {}
 
-impl Operations {
-    /// The operations of `C`, with the tables that its policies are.
-    pub(crate) const fn new<C: Commands>(
-        get_policy: &'static [Policy],
-        set_policy: &'static [Policy],
-    ) -> Self {
-        let mut get: bindings::genl_split_ops = pin_init::zeroed();
-        get.__bindgen_anon_1.__bindgen_anon_1 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
-                pre_doit: None,
-                doit: Some(get_one::<C>),
-                post_doit: None,
-            };
-        get.policy = get_policy.as_ptr().cast();
-        get.maxattr = get_policy.len() as u32 - 1;
-        get.cmd = C::GET;
-        get.flags = bindings::GENL_CMD_CAP_DO as u8;
+/// A handler of requests, as the core calls it.
+type Doit = unsafe extern "C" fn(*mut bindings::sk_buff, *mut bindings::genl_info) -> c_int;
 
+impl Operations {
+    /// The operations of `C`.
+    pub(crate) const fn new<C: Commands>() -> Self {
         let mut dump: bindings::genl_split_ops = pin_init::zeroed();
         dump.__bindgen_anon_1.__bindgen_anon_2 =
             bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
@@ -196,19 +184,37 @@ impl Operations {
         dump.cmd = C::GET;
         dump.flags = bindings::GENL_CMD_CAP_DUMP as u8;
 
-        let mut set: bindings::genl_split_ops = pin_init::zeroed();
-        set.__bindgen_anon_1.__bindgen_anon_1 =
+        Self([
+            Self::request(C::GET, 0, C::GET_POLICY, get_one::<C>),
+            dump,
+            Self::request(
+                C::SET,
+                bindings::GENL_ADMIN_PERM,
+                C::SET_POLICY,
+                set_one::<C>,
+            ),
+        ])
+    }
+
+    /// `doit` looks at no attribute beyond `policy`.
+    const fn request(
+        command: u8,
+        flags: u32,
+        policy: &'static [Policy],
+        doit: Doit,
+    ) -> bindings::genl_split_ops {
+        let mut request: bindings::genl_split_ops = pin_init::zeroed();
+        request.__bindgen_anon_1.__bindgen_anon_1 =
             bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_1 {
                 pre_doit: None,
-                doit: Some(set_one::<C>),
+                doit: Some(doit),
                 post_doit: None,
             };
-        set.policy = set_policy.as_ptr().cast();
-        set.maxattr = set_policy.len() as u32 - 1;
-        set.cmd = C::SET;
-        set.flags = (bindings::GENL_CMD_CAP_DO | bindings::GENL_ADMIN_PERM) as u8;
-
-        Self([get, dump, set])
+        request.policy = policy.as_ptr().cast();
+        request.maxattr = policy.len() as u32 - 1;
+        request.cmd = command;
+        request.flags = (bindings::GENL_CMD_CAP_DO | flags) as u8;
+        request
     }
 }
 
@@ -337,7 +343,7 @@ unsafe extern "C" fn get_one<C: Commands>(
 ) -> c_int {
     let request = Request {
         info,
-        policy: C::get_policy(),
+        policy: C::GET_POLICY,
         _info: PhantomData,
     };
     // SAFETY: `info` is valid for this call.
@@ -412,7 +418,7 @@ unsafe extern "C" fn set_one<C: Commands>(
 ) -> c_int {
     let request = Request {
         info,
-        policy: C::set_policy(),
+        policy: C::SET_POLICY,
         _info: PhantomData,
     };
     match C::set(&request) {
