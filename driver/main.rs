@@ -22,6 +22,8 @@ mod bcm2835;
 mod channel;
 mod device;
 mod engine;
+#[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+mod fault;
 mod netlink;
 mod pacer;
 mod registry;
@@ -47,7 +49,6 @@ use kernel::{
     of,
     platform,
     prelude::*,
-    str::CString,
     sync::Arc, //
 };
 use source::{
@@ -58,6 +59,9 @@ use source::{
 /// A channel of a bound device: everything that ends with it, in this order.
 #[pin_data]
 struct Attached {
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    #[pin]
+    faults: fault::Files,
     /// No new opens.
     #[pin]
     file: CharDeviceRegistration<Channel>,
@@ -149,13 +153,20 @@ fn attach(
     reference: Arc<Reference>,
 ) -> Result<Pin<KBox<Attached>>> {
     let dev: &Device = pdev.as_ref();
-    let engine = KBox::new(bcm2835::Bcm2835::new(pdev, index)?, GFP_KERNEL)?;
+    let engine = bcm2835::Bcm2835::new(pdev, index)?;
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    let faults = fault::Faults::new()?;
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    let engine = fault::Faulty {
+        engine,
+        faults: faults.clone(),
+    };
+    let engine = KBox::new(engine, GFP_KERNEL)?;
     let irq = pdev.irq_by_index(index)?.irq();
     let (place, channel) =
         registry::Place::take(|id| Channel::new(id, dev, engine, irq, sources, reference))?;
     // From here on every way out shuts the channel down.
     let stop = ShutDown(channel.clone());
-    let name = CString::try_from_fmt(fmt!("dmaframe{}", channel.id))?;
     dev_info!(
         dev,
         "dmaframe{}: DMA channel {}, irq {irq}\n",
@@ -167,7 +178,9 @@ fn attach(
             irq: IrqThread::new(irq, c"dmaframe", channel.clone())?,
             stop,
             place,
-            file <- CharDeviceRegistration::new(channel, name, dev, &sysfs::GROUPS),
+            #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+            faults <- fault::Files::new(&channel, &faults),
+            file <- CharDeviceRegistration::new(channel, dev, &sysfs::GROUPS),
         }? Error),
         GFP_KERNEL,
     )

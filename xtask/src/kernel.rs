@@ -163,6 +163,10 @@ impl Kernel {
         &self.key
     }
 
+    pub(crate) fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
     /// The source tree.
     pub(crate) fn source(&self) -> &Path {
         &self.source

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use crate::kernel::{Kernel, jobs};
+use crate::kernel::{Flavour, Kernel, jobs};
 use crate::progress::Step;
 use crate::userland::Crates;
 
@@ -48,6 +48,9 @@ pub(crate) fn build(
         let mut argument = OsString::from(format!("{variable}="));
         argument.push(builder.inside(&path)?);
         make.arg(argument);
+    }
+    if kernel.flavour() == Flavour::Debug {
+        make.arg("CONFIG_DMAFRAME_FAULT_INJECTION=y");
     }
     if lint == Lint::Clippy {
         make.arg("CLIPPY=1");

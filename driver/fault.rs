@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults on request, for tests: what a DMA engine does once in a lifetime, and QEMU's never.
+//!
+//! Sits between a channel and its engine, and is built with CONFIG_DMAFRAME_FAULT_INJECTION only.
+//!
+//! Reference: Documentation/ABI/testing/debugfs-dmaframe.
+
+use crate::{
+    channel::Channel,
+    engine::{
+        Acknowledge,
+        Encoded,
+        Engine,
+        NextFrame,
+        Stamp, //
+    }, //
+};
+use board::chain::{Limits, Plan, PlanError};
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    fmt,
+    prelude::*,
+    sync::{
+        atomic::{
+            ordering::{
+                Full,
+                Relaxed, //
+            },
+            Atomic, //
+        },
+        Arc, //
+    },
+    uaccess::UserSliceReader, //
+};
+
+/// The longest line of the file `fault`.
+const LINE_BYTES: usize = 32;
+
+/// What goes wrong, once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The next completion is an error, with these bits of the engine's.
+    Error(u32),
+    /// The next completion's interrupt stays away.
+    Withhold,
+    /// The next chain of several frames ends after half of them.
+    Half,
+    /// The next stop finds writes outstanding.
+    Stuck,
+}
+
+impl Fault {
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let fault = match words.next()? {
+            "error" => match words.next()?.parse().ok()? {
+                0 => return None,
+                bits => Self::Error(bits),
+            },
+            "withhold" => Self::Withhold,
+            "half" => Self::Half,
+            "stuck" => Self::Stuck,
+            _ => return None,
+        };
+        words.next().is_none().then_some(fault)
+    }
+
+    /// Not zero.
+    fn to_raw(self) -> u64 {
+        match self {
+            Self::Error(bits) => bits.into(),
+            Self::Withhold => 1 << 32,
+            Self::Half => 2 << 32,
+            Self::Stuck => 3 << 32,
+        }
+    }
+
+    fn from_raw(raw: u64) -> Option<Self> {
+        match raw >> 32 {
+            1 => Some(Self::Withhold),
+            2 => Some(Self::Half),
+            3 => Some(Self::Stuck),
+            _ => (raw != 0).then_some(Self::Error(raw as u32)),
+        }
+    }
+}
+
+impl core::fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(bits) => write!(f, "error {bits}"),
+            Self::Withhold => f.write_str("withhold"),
+            Self::Half => f.write_str("half"),
+            Self::Stuck => f.write_str("stuck"),
+        }
+    }
+}
+
+/// A channel's faults: asked for, and done.
+pub(crate) struct Faults {
+    armed: Atomic<u64>,
+    /// Whether a completion was withheld.
+    withheld: Atomic<u32>,
+    injected: Atomic<u64>,
+}
+
+impl Faults {
+    /// None.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let none = Self {
+            armed: Atomic::new(0),
+            withheld: Atomic::new(0),
+            injected: Atomic::new(0),
+        };
+        Ok(Arc::new(none, GFP_KERNEL)?)
+    }
+
+    fn armed(&self) -> Option<Fault> {
+        Fault::from_raw(self.armed.load(Relaxed))
+    }
+
+    /// Whether `fault` is to happen now.
+    fn take(&self, fault: Fault) -> bool {
+        let taken = self.armed.cmpxchg(fault.to_raw(), 0, Full).is_ok();
+        if taken {
+            self.injected.fetch_add(1, Relaxed);
+        }
+        taken
+    }
+
+    fn arm(&self, reader: &mut UserSliceReader) -> Result {
+        let mut line = [0; LINE_BYTES];
+        let line = line.get_mut(..reader.len()).ok_or(EINVAL)?;
+        reader.read_slice(line)?;
+        let line = core::str::from_utf8(line).map_err(|_| EINVAL)?.trim();
+        let fault = match line {
+            "none" => 0,
+            line => Fault::parse(line).ok_or(EINVAL)?.to_raw(),
+        };
+        self.armed.store(fault, Relaxed);
+        Ok(())
+    }
+}
+
+/// An engine with faults.
+pub(crate) struct Faulty<E> {
+    pub(crate) engine: E,
+    pub(crate) faults: Arc<Faults>,
+}
+
+impl<E: Engine> Engine for Faulty<E> {
+    fn name(&self) -> &'static [u8] {
+        self.engine.name()
+    }
+
+    fn channel(&self) -> u32 {
+        self.engine.channel()
+    }
+
+    fn limits(&self) -> Limits {
+        self.engine.limits()
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.engine.stamp()
+    }
+
+    fn reaches(&self, bus: u64) -> bool {
+        self.engine.reaches(bus)
+    }
+
+    fn encode(
+        &self,
+        pool: &mut [u8],
+        pool_bus: u64,
+        next: &mut NextFrame<'_>,
+    ) -> Result<Encoded, PlanError> {
+        let whole = self.engine.encode(pool, pool_bus, next)?;
+        if whole.frames < 2 || !self.faults.take(Fault::Half) {
+            return Ok(whole);
+        }
+        let half = self
+            .engine
+            .encode(pool, pool_bus, &mut |n, plan: &mut Plan| {
+                Ok(n < whole.frames / 2 && next(n, plan)?)
+            })?;
+        Ok(Encoded {
+            frames: whole.frames,
+            bytes: half.bytes,
+        })
+    }
+
+    fn start(&self, pool_bus: u64) {
+        self.engine.start(pool_bus);
+    }
+
+    fn acknowledge(&self) -> Acknowledge {
+        match (self.engine.acknowledge(), self.faults.armed()) {
+            (Acknowledge::Done, Some(error @ Fault::Error(bits))) if self.faults.take(error) => {
+                Acknowledge::Error(bits)
+            }
+            (Acknowledge::Done, Some(Fault::Withhold)) if self.faults.take(Fault::Withhold) => {
+                self.faults.withheld.store(1, Relaxed);
+                Acknowledge::NotOurs
+            }
+            (Acknowledge::NotOurs, _) if self.faults.withheld.xchg(0, Full) != 0 => {
+                Acknowledge::Done
+            }
+            (found, _) => found,
+        }
+    }
+
+    fn stop(&self) -> Result {
+        self.engine.stop()?;
+        // A channel that was reset has nothing to tell any more.
+        self.faults.withheld.store(0, Relaxed);
+        if self.faults.take(Fault::Stuck) {
+            return Err(ETIMEDOUT);
+        }
+        Ok(())
+    }
+}
+
+/// `/sys/kernel/debug/dmaframeN`.
+#[pin_data]
+pub(crate) struct Files {
+    #[pin]
+    fault: File<Arc<Faults>>,
+    #[pin]
+    injected: File<Arc<Faults>>,
+    #[pin]
+    interrupt: File<Arc<Channel>>,
+    _dir: Dir,
+}
+
+impl Files {
+    /// The files of `channel`, whose engine has `faults`.
+    pub(crate) fn new(channel: &Arc<Channel>, faults: &Arc<Faults>) -> impl PinInit<Self> {
+        let dir = Dir::new(&channel.name);
+        let (channel, faults) = (channel.clone(), faults.clone());
+        pin_init!(Self {
+            fault <- dir.read_write_callback_file(
+                c"fault",
+                faults.clone(),
+                &|faults: &Arc<Faults>, f: &mut fmt::Formatter<'_>| match faults.armed() {
+                    Some(fault) => writeln!(f, "{fault}"),
+                    None => writeln!(f, "none"),
+                },
+                &|faults: &Arc<Faults>, reader: &mut UserSliceReader| faults.arm(reader),
+            ),
+            injected <- dir.read_callback_file(
+                c"injected",
+                faults,
+                &|faults: &Arc<Faults>, f: &mut fmt::Formatter<'_>| {
+                    writeln!(f, "{}", faults.injected.load(Relaxed))
+                },
+            ),
+            interrupt <- dir.write_callback_file(
+                c"interrupt",
+                channel,
+                &|channel: &Arc<Channel>, _: &mut UserSliceReader| {
+                    channel.interrupt();
+                    Ok(())
+                },
+            ),
+            _dir: dir.clone(),
+        })
+    }
+}
