@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod driver;
+pub mod fault;
 pub mod frames;
 pub mod mapping;
 pub mod process;

@@ -268,7 +268,9 @@ impl Guest {
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
         qemu.args(["-dtb", &inside(&self.device_tree)?]);
         qemu.args(["-initrd", &inside(initrd)?]);
-        qemu.args(["-append", "console=ttyAMA0,115200 panic=-1 rdinit=/init"]);
+        let checked = self.kernel.flavour() == Flavour::Debug;
+        let more = if checked { " panic_on_warn=1" } else { "" };
+        qemu.args(["-append", &format!("console=ttyAMA0,115200 panic=-1 rdinit=/init{more}")]);
         qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(card)?));
         qemu.arg("-serial").arg(format!("file:{}", inside(console)?));
         if interactive {

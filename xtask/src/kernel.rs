@@ -84,7 +84,7 @@ pub(crate) enum Flavour {
 }
 
 impl Flavour {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Debug => "debug",

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An engine that fails. QEMU's never does: the debug kernel's module injects what it should see.
+
+use board::netlink::Event;
+use board::ring::{FAULTED, MAP_META, STOPPED};
+use board::stream::{Fault, State};
+use board::uapi::{self, Config};
+use dmaframe::netlink::{Client, Events};
+use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe::{Policy, Shape, Stream};
+use dmaframe_tests::fault::Injector;
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::mapping::{Mapping, PAGE};
+use dmaframe_tests::raw::{GOOD, Raw};
+use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use nix::errno::Errno;
+use nix::poll::PollFlags;
+use std::io::Read;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+/// `CS.ERROR` of the BCM2835.
+const CS_ERROR: u32 = 1 << 8;
+/// Bytes that read(2) gives for a frame of [`GOOD`].
+const FRAME: usize = 64 + GOOD.frame_bytes as usize;
+
+/// Reads and checks `frames` frames of [`SHAPE`] from `device`.
+fn stream_well(device: &str, frames: u64) {
+    let mut stream = start(device, SHAPE);
+    let mut account = Account::of(&stream, SHAPE);
+    while account.frames < frames {
+        account.take_next(&mut stream);
+    }
+    let stats = stream.stats().unwrap();
+    assert_eq!((stats.lost, stats.errors, stats.fault), (0, 0, 0), "{device}");
+}
+
+/// The next event of device 0 that is `event`.
+fn heard(events: &mut Events, event: Event) -> dmaframe::netlink::Attributes {
+    loop {
+        let found = events.next_timeout(LIMIT).unwrap();
+        let found = found.unwrap_or_else(|| panic!("no event {} came", event.name()));
+        if found.id == Some(0) && found.event == Some(event) {
+            return found;
+        }
+    }
+}
+
+/// The frames that are ready, each checked, until `fault` is told. Their number.
+fn drain(raw: &Raw, stream: u32) -> u64 {
+    let mut account = Account::new(SHAPE, stream);
+    let mut bytes = vec![0; FRAME];
+    loop {
+        match (&mut raw.file()).read(&mut bytes) {
+            Ok(read) => {
+                assert_eq!(read, FRAME);
+                account.take_bytes(&bytes);
+            }
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(Errno::EIO as i32));
+                return account.frames;
+            }
+        }
+    }
+}
+
+/// Starts with `words` armed, and checks everything that shows the fault; returns the raw file,
+/// stopped by it, and how many frames it published.
+fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
+    let injector = Injector::of(0);
+    let before = injector.injected();
+    let mut events = Client::connect().unwrap().events().unwrap();
+    // The other device streams all the while.
+    let mut other = start(DEVICES[1], SHAPE);
+    let mut account = Account::of(&other, SHAPE);
+
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(GOOD).unwrap();
+    let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let meta = meta.meta();
+    injector.arm(words).unwrap();
+    assert_eq!(injector.armed(), words);
+    raw.request(uapi::START, 0).unwrap();
+    wait::until("a fault", || (meta.flags.load(Acquire) & FAULTED != 0).then_some(()));
+    assert_eq!((injector.armed().as_str(), injector.injected()), ("none", before + 1), "{words}");
+
+    assert_eq!(meta.flags.load(Acquire), STOPPED | FAULTED, "{words}");
+    assert_eq!(meta.fault.load(Relaxed), fault as u32, "{words}");
+    assert_eq!(meta.errors.load(Relaxed), 1, "{words}");
+    let polled = wait::events(&raw);
+    assert!(polled.contains(PollFlags::POLLERR | PollFlags::POLLIN), "{words}: {polled:?}");
+    let stats = raw.stats();
+    assert_eq!((stats.state, stats.fault), (State::Faulted as u32, fault as u32), "{words}");
+    assert_eq!((stats.errors, stats.error_bits), (1, bits), "{words}");
+    let sysfs = Attributes::of(0);
+    assert_eq!(sysfs.read(Attribute::State).unwrap(), "faulted", "{words}");
+    assert_eq!(sysfs.number(Attribute::Errors).unwrap(), 1, "{words}");
+    let told = heard(&mut events, Event::Error);
+    assert_eq!((told.fault, told.errors), (Some(fault), Some(1)), "{words}");
+
+    // What was completed before is whole, and there to be read.
+    let frames = drain(&raw, stats.stream);
+    assert_eq!((frames, frames * 4096), (stats.frames, stats.bytes), "{words}");
+    for _ in 0..100 {
+        account.take_next(&mut other);
+    }
+    let unharmed = other.stats().unwrap();
+    assert_eq!((account.lost, unharmed.errors), (0, 0), "{words}");
+
+    // A fault is over with the next start.
+    raw.request(uapi::START, 0).unwrap();
+    let mut again = Account::new(SHAPE, stats.stream + 1);
+    let mut bytes = vec![0; FRAME];
+    while again.frames < 100 {
+        assert_eq!((&mut raw.file()).read(&mut bytes).ok(), Some(FRAME), "{words}");
+        again.take_bytes(&bytes);
+    }
+    let stats = raw.stats();
+    assert_eq!((stats.errors, stats.fault, stats.error_bits), (0, 0, 0), "{words}");
+    drop(raw);
+    stream_well(DEVICES[0], 200);
+    frames
+}
+
+#[test]
+fn an_error_ends_the_stream_with_its_bits() {
+    let _turn = Turn::take();
+    // CS.ERROR, each of DEBUG's bits, and all at once.
+    for bits in [CS_ERROR, 1, 2, 4, CS_ERROR | 7] {
+        let frames = fails(&format!("error {bits}"), Fault::Engine, bits);
+        // QEMU had moved them all; each is known to be whole by its end stamp.
+        assert!(frames > 0);
+    }
+}
+
+#[test]
+fn a_chain_that_ends_half_way() {
+    let _turn = Turn::take();
+    // The first chain makes half a ring of frames: half of these are complete.
+    assert_eq!(fails("half", Fault::Incomplete, 0), u64::from(GOOD.slots / 4));
+}
+
+#[test]
+fn an_interrupt_that_never_comes() {
+    let _turn = Turn::take();
+    // The watchdog stops the engine, and publishes what it finds to be done.
+    assert_eq!(fails("withhold", Fault::Timeout, 0), u64::from(GOOD.slots / 2));
+}
+
+/// A started stream whose first completion is withheld.
+fn withheld(injector: &Injector, config: Config) -> Raw {
+    let before = injector.injected();
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(config).unwrap();
+    injector.arm("withhold").unwrap();
+    raw.request(uapi::START, 0).unwrap();
+    wait::until("an interrupt that stays away", || (injector.injected() > before).then_some(()));
+    raw
+}
+
+#[test]
+fn a_late_interrupt_loses_nothing() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    let raw = withheld(&injector, GOOD);
+    // No frame is shown that no interrupt has told of.
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!((raw.stats().frames, raw.stats().interrupts), (0, 0));
+    assert_eq!(wait::events(&raw), PollFlags::empty());
+    injector.interrupt();
+    let mut account = Account::new(SHAPE, raw.stats().stream);
+    let mut bytes = vec![0; FRAME];
+    while account.frames < 500 {
+        assert_eq!((&mut raw.file()).read(&mut bytes).ok(), Some(FRAME));
+        account.take_bytes(&bytes);
+    }
+    let stats = raw.stats();
+    assert_eq!((account.lost, stats.lost, stats.errors), (0, 0, 0));
+    // One interrupt a chain, the late one too; a chain may be on its way.
+    assert!(stats.chains - stats.interrupts <= 1, "{stats:?}");
+}
+
+#[test]
+fn what_is_due_meanwhile_is_lost_and_counted() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    let mut events = Client::connect().unwrap().events().unwrap();
+    let shape = Shape { policy: Policy::Drop, interval_us: 1000, slots: 4, ..SHAPE };
+    let raw = withheld(&injector, shape.into());
+    let overrun = heard(&mut events, Event::Overrun);
+    assert!(overrun.lost > Some(0), "{overrun:?}");
+    injector.interrupt();
+    let mut account = Account::new(shape, raw.stats().stream);
+    let mut bytes = vec![0; FRAME];
+    while account.lost == 0 || account.frames < 50 {
+        assert_eq!((&mut raw.file()).read(&mut bytes).ok(), Some(FRAME));
+        account.take_bytes(&bytes);
+    }
+    raw.request(uapi::STOP, 0).unwrap();
+    while (&mut raw.file()).read(&mut bytes).unwrap() > 0 {
+        account.take_bytes(&bytes);
+    }
+    let stats = raw.stats();
+    assert_eq!(account.frames, stats.frames);
+    assert!(account.lost <= stats.lost && stats.overruns > 0 && stats.errors == 0, "{stats:?}");
+}
+
+#[test]
+fn a_spurious_interrupt_changes_nothing() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    let raw = Raw::open(DEVICES[0]);
+    let mut seen = raw.stats();
+    let mut nothing_changes = |raw: &Raw, state: State| {
+        seen = raw.stats();
+        assert_eq!(seen.state, state as u32);
+        for _ in 0..50 {
+            injector.interrupt();
+        }
+        assert_eq!(raw.stats(), seen, "{state:?}");
+    };
+    nothing_changes(&raw, State::Idle);
+    raw.configure(GOOD).unwrap();
+    nothing_changes(&raw, State::Configured);
+    raw.request(uapi::START, 0).unwrap();
+    let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let meta = meta.meta();
+    wait::until("a full ring", || (meta.producer.load(Relaxed) == GOOD.slots).then_some(()));
+    nothing_changes(&raw, State::Running);
+    injector.arm("error 256").unwrap();
+    let page = Mapping::new(
+        &raw,
+        board::ring::MAP_CONSUMER,
+        PAGE,
+        libc::PROT_READ | libc::PROT_WRITE,
+        libc::MAP_SHARED,
+    )
+    .unwrap();
+    page.consumer().consumer.store(GOOD.slots, Release);
+    raw.request(uapi::KICK, 0).unwrap();
+    wait::until("a fault", || (meta.flags.load(Acquire) & FAULTED != 0).then_some(()));
+    nothing_changes(&raw, State::Faulted);
+}
+
+#[test]
+fn interrupts_out_of_nowhere_while_streaming() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    let mut stream = start(DEVICES[0], SHAPE);
+    let mut account = Account::of(&stream, SHAPE);
+    for _ in 0..500 {
+        account.take_next(&mut stream);
+        injector.interrupt();
+    }
+    let stats = stream.stats().unwrap();
+    assert_eq!((account.lost, stats.errors), (0, 0));
+}
+
+/// Stops, closes or takes away a stream whose chain has ended unheard.
+fn leaves_nothing(end: impl FnOnce(Raw)) {
+    let injector = Injector::of(0);
+    end(withheld(&injector, GOOD));
+    // What was withheld died with its chain.
+    injector.interrupt();
+    stream_well(DEVICES[0], 200);
+}
+
+#[test]
+fn a_stop_forgets_what_was_withheld() {
+    let _turn = Turn::take();
+    leaves_nothing(|raw| {
+        raw.request(uapi::STOP, 0).unwrap();
+        // The engine had done its work: it is collected.
+        assert_eq!(raw.stats().frames, u64::from(GOOD.slots / 2));
+        raw.request(uapi::START, 0).unwrap();
+        let mut bytes = vec![0; FRAME];
+        for _ in 0..100 {
+            assert_eq!((&mut raw.file()).read(&mut bytes).ok(), Some(FRAME));
+        }
+    });
+}
+
+#[test]
+fn a_close_forgets_what_was_withheld() {
+    let _turn = Turn::take();
+    leaves_nothing(drop);
+}
+
+#[test]
+fn an_unbind_does_not_wait_for_what_was_withheld() {
+    let _turn = Turn::take();
+    let raw = withheld(&Injector::of(0), GOOD);
+    driver::unbind().unwrap();
+    driver::bind().unwrap();
+    drop(raw);
+    for device in DEVICES {
+        stream_well(device, 100);
+    }
+}
+
+#[test]
+fn a_channel_with_writes_outstanding_is_reset() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    let mut stream = start(DEVICES[0], SHAPE);
+    let mut account = Account::of(&stream, SHAPE);
+    for _ in 0..20 {
+        account.take_next(&mut stream);
+    }
+    injector.arm("stuck").unwrap();
+    stream.stop().unwrap();
+    assert_eq!(injector.armed(), "none");
+    rest(&mut stream, &mut account);
+    assert_eq!(account.frames, stream.stats().unwrap().frames);
+    stream.start().unwrap();
+    account = Account::of(&stream, SHAPE);
+    for _ in 0..200 {
+        account.take_next(&mut stream);
+    }
+    // So at the end of its life too.
+    injector.arm("stuck").unwrap();
+    drop(stream);
+    assert_eq!(injector.armed(), "none");
+    stream_well(DEVICES[0], 100);
+    injector.arm("stuck").unwrap();
+    let stream = start(DEVICES[0], SHAPE);
+    driver::unbind().unwrap();
+    driver::bind().unwrap();
+    drop(stream);
+    stream_well(DEVICES[0], 100);
+}
+
+/// What a stopped stream still has.
+fn rest(stream: &mut Stream, account: &mut Account) {
+    while let Poll::Ready(Some(frame)) = stream.next_timeout(LIMIT).unwrap() {
+        account.take(frame.header(), &frame);
+    }
+}
+
+#[test]
+fn words_that_mean_nothing_are_refused() {
+    let _turn = Turn::take();
+    let injector = Injector::of(0);
+    for words in [
+        "",
+        "errors",
+        "error",
+        "error 0",
+        "error x",
+        "error 4294967296",
+        "error 1 2",
+        "half 1",
+        "Half",
+        "none none",
+        "withholdwithholdwithholdwithholdwithhold",
+    ] {
+        let refused = injector.arm(words).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(Errno::EINVAL as i32), "{words}");
+        assert_eq!(injector.armed(), "none", "{words}");
+    }
+    injector.arm("stuck\n").unwrap();
+    assert_eq!(injector.armed(), "stuck");
+    injector.arm("none").unwrap();
+}
