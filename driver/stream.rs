@@ -413,8 +413,16 @@ impl Stream {
         source: &Source,
         events: &mut Events,
     ) {
-        if !matches!(self.run, Run::Idle) {
-            return;
+        match &self.run {
+            Run::Idle => (),
+            // What is due beyond the slots that are left need not wait for the chain to be lost.
+            Run::Flying(flight) if self.pace.is_some() => {
+                let taken = flight.frames;
+                self.reclaim();
+                self.skip_late(self.producer.free().saturating_sub(taken), events);
+                return;
+            }
+            _ => return,
         }
         if !self.reclaim() {
             self.fail(Fault::Consumer, events);
@@ -435,11 +443,7 @@ impl Stream {
     fn frames_to_take(&mut self, events: &mut Events) -> Option<u32> {
         let mut free = self.producer.free();
         if self.pace.is_some() {
-            let late = self.due.saturating_sub(free.into());
-            self.due -= late;
-            if self.shape.policy == Policy::Drop {
-                self.lose(late, events);
-            }
+            self.skip_late(free, events);
             free = self.due as u32;
         } else if free < self.shape.slots / 2 {
             // The engine waits until half of the ring is free: chains of many frames, few kicks.
@@ -463,6 +467,15 @@ impl Stream {
             free.min((CHAIN_BYTES_MAX / bytes).max(1))
                 .min(self.shape.slots / 2),
         )
+    }
+
+    /// Forgets what is due beyond `free` slots: lost, or not made, as the policy says.
+    fn skip_late(&mut self, free: u32, events: &mut Events) {
+        let late = self.due.saturating_sub(free.into());
+        self.due -= late;
+        if self.shape.policy == Policy::Drop {
+            self.lose(late, events);
+        }
     }
 
     fn lose(&mut self, frames: u64, events: &mut Events) {
