@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel: its source, its configuration and its build.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -323,21 +323,36 @@ fn refuse_dropped(config: &Path, fragments: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// The lines of `wanted` that `config` does not hold; of lines for one symbol the last counts.
 fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
     let have: HashSet<&str> = config.lines().collect();
-    let is_set = |symbol: &str| config.lines().any(|line| line.split('=').next() == Some(symbol));
-    wanted
-        .lines()
-        .filter(|line| {
-            if let Some(symbol) =
-                line.strip_prefix("# ").and_then(|l| l.strip_suffix(" is not set"))
-            {
-                is_set(symbol)
-            } else {
-                line.starts_with("CONFIG_") && !have.contains(line)
-            }
+    let set: HashSet<&str> = have.iter().filter_map(|line| symbol(line)).collect();
+    let mut last = HashMap::new();
+    for line in wanted.lines() {
+        if let Some(symbol) = unset(line).or_else(|| symbol(line)) {
+            last.insert(symbol, line);
+        }
+    }
+    let mut dropped: Vec<&str> = last
+        .into_iter()
+        .filter(|&(symbol, line)| match unset(line) {
+            Some(_) => set.contains(symbol),
+            None => !have.contains(line),
         })
-        .collect()
+        .map(|(_, line)| line)
+        .collect();
+    dropped.sort_unstable();
+    dropped
+}
+
+/// The symbol that a configuration's line sets.
+fn symbol(line: &str) -> Option<&str> {
+    line.split_once('=').map(|(symbol, _)| symbol).filter(|symbol| symbol.starts_with("CONFIG_"))
+}
+
+/// The symbol that a configuration's line leaves out.
+fn unset(line: &str) -> Option<&str> {
+    line.strip_prefix("# ")?.strip_suffix(" is not set")
 }
 
 fn pair(name: &str, value: &Path) -> std::ffi::OsString {
@@ -365,6 +380,9 @@ mod tests {
         );
         assert_eq!(dropped(config, "CONFIG_B=y\nCONFIG_SIZE=6\n"), ["CONFIG_B=y", "CONFIG_SIZE=6"]);
         assert_eq!(dropped(config, "# CONFIG_A is not set\n"), ["# CONFIG_A is not set"]);
+        // A later fragment has the last word.
+        assert!(dropped(config, "# CONFIG_A is not set\nCONFIG_A=y\n").is_empty());
+        assert_eq!(dropped(config, "CONFIG_A=y\nCONFIG_A=m\n"), ["CONFIG_A=m"]);
         // What Kconfig does not even mention is not set.
         assert!(dropped(config, "# CONFIG_C is not set\n").is_empty());
     }
