@@ -53,8 +53,11 @@ const COMPLAINTS: &[&str] = &[
     "rust_kernel: panicked at",
 ];
 /// What looks like a complaint and is none.
-const HARMLESS: &[&str] =
-    &["KernelAddressSanitizer initialized", "kmemleak: Kernel memory leak detector"];
+const HARMLESS: &[&str] = &[
+    "KernelAddressSanitizer initialized",
+    "kmemleak: Kernel memory leak detector",
+    "kmemleak: Automatic memory scanning thread",
+];
 
 /// Everything that a guest is started from.
 #[derive(Debug)]
