@@ -8,6 +8,7 @@
 pub mod driver;
 pub mod fault;
 pub mod frames;
+pub mod lifecycle;
 pub mod mapping;
 pub mod process;
 pub mod raw;

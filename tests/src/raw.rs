@@ -4,7 +4,7 @@
 use board::uapi::{self, Config, Stats};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -123,6 +123,12 @@ impl Raw {
     /// If it fails.
     pub fn stats(&self) -> Stats {
         self.exchange(uapi::GET_STATS, Stats::default()).unwrap()
+    }
+}
+
+impl From<OwnedFd> for Raw {
+    fn from(fd: OwnedFd) -> Self {
+        Self { file: fd.into() }
     }
 }
 

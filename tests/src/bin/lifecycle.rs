@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The life cycle under load, as long as one likes.
+//!
+//! `lifecycle --unbind N --reload N --seed S` does so many cycles and prints what was seen.
+//! `lifecycle load ROLE DEVICE SEED` is one process of its load.
+
+use dmaframe_tests::Turn;
+use dmaframe_tests::lifecycle::{Plan, run, serve};
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["load", role, device, seed] => serve(role, device.parse()?, seed.parse()?),
+        ["--unbind", unbinds, "--reload", reloads, "--seed", seed] => {
+            let _turn = Turn::take();
+            let plan =
+                Plan { unbinds: unbinds.parse()?, reloads: reloads.parse()?, seed: seed.parse()? };
+            print!("{}", run(plan));
+        }
+        _ => return Err("usage: lifecycle --unbind N --reload N --seed S".into()),
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel holds when nothing runs.
+
+use super::Figures;
+use crate::wait;
+use std::fs;
+
+/// Lines of /proc/meminfo whose growth would be a leak; MemFree is compared by itself.
+const GROWING: [&str; 4] = ["SUnreclaim", "KernelStack", "PageTables", "VmallocUsed"];
+/// What the allocators may hold back: pages for each processor, slabs that are partly used. A ring
+/// that leaked is 128 KiB and more, a channel of a bound device another 64 KiB.
+const SLACK_KIB: i64 = 3 << 10;
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    free: i64,
+    growing: [i64; GROWING.len()],
+    tasks: usize,
+    interrupts: usize,
+}
+
+impl Memory {
+    /// The numbers once they have come to rest.
+    pub(super) fn settled() -> Self {
+        let mut last = i64::MIN;
+        wait::until("free memory to settle", || {
+            fs::write("/proc/sys/vm/drop_caches", "3").unwrap();
+            // Memory is given back a grace period later, and by workers.
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            let now = Self::now();
+            let still = (now.free - last).abs() <= 64;
+            last = now.free;
+            still.then_some(now)
+        })
+    }
+
+    fn now() -> Self {
+        let text = fs::read_to_string("/proc/meminfo").unwrap();
+        let kib = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            number.unwrap_or_else(|| panic!("no {name} in /proc/meminfo")).parse().unwrap()
+        };
+        let numbered = |name: &std::ffi::OsStr| name.to_string_lossy().parse::<u32>().is_ok();
+        let interrupts = fs::read_to_string("/proc/interrupts").unwrap();
+        Self {
+            free: kib("MemFree"),
+            growing: GROWING.map(kib),
+            tasks: fs::read_dir("/proc")
+                .unwrap()
+                .filter(|entry| numbered(&entry.as_ref().unwrap().file_name()))
+                .filter(|entry| {
+                    // Workers come and go as the kernel likes.
+                    let comm = entry.as_ref().unwrap().path().join("comm");
+                    !fs::read_to_string(comm).unwrap_or_default().starts_with("kworker")
+                })
+                .count(),
+            interrupts: interrupts.lines().filter(|line| line.contains("dmaframe")).count(),
+        }
+    }
+
+    /// Notes the differences.
+    ///
+    /// # Panics
+    ///
+    /// If more is held than before.
+    pub(super) fn compare(&self, after: &Self, figures: &mut Figures) {
+        let lost = self.free - after.free;
+        figures.add("MemFree_lost_KiB", lost);
+        for (index, name) in GROWING.iter().enumerate() {
+            figures.add(&format!("{name}_grown_KiB"), after.growing[index] - self.growing[index]);
+        }
+        assert!(lost <= SLACK_KIB, "{lost} KiB are gone:\n{figures}");
+        for (index, name) in GROWING.iter().enumerate() {
+            let grown = after.growing[index] - self.growing[index];
+            assert!(grown <= SLACK_KIB / 2, "{name} has grown by {grown} KiB:\n{figures}");
+        }
+        assert_eq!(self.tasks, after.tasks, "tasks");
+        assert_eq!(self.interrupts, after.interrupts, "interrupts");
+    }
+}
