@@ -9,6 +9,7 @@ mod guest;
 mod initramfs;
 mod kernel;
 mod module;
+mod net;
 mod progress;
 mod python;
 mod run;
@@ -121,7 +122,7 @@ fn job(
 ) -> Result<Job> {
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    Ok(Job { command, put, get, timeout, python })
+    Ok(Job { command, put, get, timeout, python, may_complain: false })
 }
 
 fn parse_put(put: &str) -> Result<(PathBuf, String)> {

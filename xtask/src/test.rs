@@ -14,6 +14,7 @@ use crate::bare_metal;
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
 use crate::module::{self, Lint};
+use crate::net;
 use crate::progress::say;
 use crate::schema;
 use crate::userland;
@@ -102,6 +103,9 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, filter: &[Strin
             let (builder, kernel) = (guest.builder(), guest.kernel());
             module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
         });
+        if guest.kernel().flavour() == Flavour::Debug {
+            report.check("deliberate faults", || net::check(guest, checkout));
+        }
     }
     report.tests(&format!("guest tests, {name} kernel"), |count| {
         guest_tests(guest, checkout, filter, count)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults in Rust, each for a checker to catch.
+
+use core::ptr::read_volatile;
+use kernel::prelude::*;
+
+/// Reads behind the end of an allocation.
+#[no_mangle]
+pub extern "C" fn net_rust_out_of_bounds() {
+    if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
+        let first = bytes.as_ptr();
+        // SAFETY: None: this is the fault. The allocator's size class has the byte.
+        unsafe { read_volatile(first.wrapping_add(44)) };
+    }
+}
+
+/// Reads what was freed.
+#[no_mangle]
+pub extern "C" fn net_rust_use_after_free() {
+    if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
+        let first = bytes.as_ptr();
+        drop(bytes);
+        // SAFETY: None: this is the fault. The slab's page is still there.
+        unsafe { read_volatile(first.wrapping_add(4)) };
+    }
+}
+
+/// Forgets memory: several times, lest the last one's address lie about in a register.
+#[no_mangle]
+pub extern "C" fn net_rust_leak() {
+    for _ in 0..16 {
+        if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
+            core::mem::forget(bytes);
+        }
+    }
+}
+
+/// Asserts that `value` is not 1, with debug assertions.
+#[no_mangle]
+pub extern "C" fn net_rust_assertion(value: u32) {
+    debug_assert_ne!(value, 1);
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The net's self-test: each checker of the debug kernel is given one deliberate fault, so that a
+//! checker that has fallen silent is noticed.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::guest::{Guest, Job, complaints};
+use crate::kernel::jobs;
+use crate::progress::Step;
+
+/// Faults and what their checkers say, in an order that lets each speak: lockdep is silent after
+/// its first report and after any of KASAN's, the failed assertion costs a process.
+const FAULTS: &[(&str, &str)] = &[
+    ("unprotected", "WARNING: suspicious RCU usage"),
+    ("inverted-order", "WARNING: possible circular locking dependency detected"),
+    ("sleep", "BUG: sleeping function called from invalid context"),
+    ("active-timer", "ODEBUG: init active"),
+    ("list", "list_add double add"),
+    ("unmap-twice", "device driver tries to free DMA memory it has not allocated"),
+    ("warn", "net: a warning"),
+    ("out-of-bounds", "BUG: KASAN: slab-out-of-bounds in net_out_of_bounds"),
+    ("use-after-free", "BUG: KASAN: slab-use-after-free in net_use_after_free"),
+    ("rust-out-of-bounds", "BUG: KASAN: slab-out-of-bounds in net_rust_out_of_bounds"),
+    ("rust-use-after-free", "BUG: KASAN: slab-use-after-free in net_rust_use_after_free"),
+    ("rust-assertion", "rust_kernel: panicked at"),
+];
+/// What is leaked shows only when the guest looks for leaks, at its end.
+const LEAK: (&str, &str) = ("rust-leak", "net_rust_leak");
+/// Begins what the console says of a fault.
+const MARK: &str = "net: now ";
+
+/// Arguments: the mark, the fault that shows last, the others.
+const SCRIPT: &str = r#"
+mark=$1 last=$2
+shift 2
+insmod /root/net.ko || exit 1
+echo "$last" >/sys/kernel/debug/net/fault || exit 1
+for fault in "$@"; do
+	echo "$mark$fault" >/dev/kmsg
+	# In a process of its own, which the fault may cost.
+	sh -c "echo $fault >/sys/kernel/debug/net/fault"
+	# Some checkers speak once a second at most.
+	sleep 1
+done
+echo "$mark$last" >/dev/kmsg
+"#;
+
+/// Commits every fault in one guest and looks for what the checkers say.
+pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
+    let module = build(guest, checkout)?;
+    let mut command: Vec<String> =
+        ["sh", "-c", SCRIPT, "net", MARK, LEAK.0].map(str::to_owned).into();
+    command.extend(FAULTS.iter().map(|(fault, _)| (*fault).to_owned()));
+    let put = vec![(module, "/root/net.ko".to_owned())];
+    let job = Job { command, put, may_complain: true, ..Job::default() };
+    let status = guest.run(&job, crate::guest::print)?;
+    if status != 0 {
+        bail!("the faults were not committed: status {status}");
+    }
+    let console = checkout.join("target/log/console.log");
+    let log = fs::read(&console).with_context(|| format!("reading {}", console.display()))?;
+    let silent = silent(&String::from_utf8_lossy(&log));
+    if !silent.is_empty() {
+        bail!(
+            "nobody noticed a deliberate fault: {}; the guest's console: {}",
+            silent.join(", "),
+            console.display()
+        );
+    }
+    Ok(())
+}
+
+fn build(guest: &Guest, checkout: &Path) -> Result<PathBuf> {
+    let (builder, kernel) = (guest.builder(), guest.kernel());
+    let output = checkout.join(format!("target/net-{}", kernel.key()));
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let step = Step::short("building the deliberate faults");
+    let mut make = kernel.make(builder)?;
+    make.arg(jobs());
+    for (variable, path) in [("M", checkout.join("tests/net")), ("MO", output.clone())] {
+        let mut argument = OsString::from(format!("{variable}="));
+        argument.push(builder.inside(&path)?);
+        make.arg(argument);
+    }
+    step.run(make.arg("modules"), &checkout.join("target/log/net.log"))?;
+    step.done();
+    Ok(output.join("net.ko"))
+}
+
+/// The faults after whose mark the console has not what their checkers say, or nothing that would
+/// have failed an ordinary run.
+fn silent(log: &str) -> Vec<&'static str> {
+    let mut sections = log.split(MARK);
+    // What was said before the first fault.
+    sections.next();
+    let sections: Vec<(&str, &str)> =
+        sections.filter_map(|section| section.split_once('\n')).collect();
+    let caught = |fault: &str, words: &str| {
+        sections.iter().any(|(name, said)| {
+            name.trim_end() == fault && said.contains(words) && !complaints(said).is_empty()
+        })
+    };
+    let all = FAULTS.iter().chain(std::iter::once(&LEAK));
+    all.filter(|(fault, words)| !caught(fault, words)).map(|(fault, _)| *fault).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_fault_is_looked_for_after_its_own_mark() {
+        let mut log = String::from("[1] Booting\nWARNING: suspicious RCU usage\n");
+        for (fault, words) in FAULTS.iter().chain([&LEAK]) {
+            log += &format!("[2] {MARK}{fault}\n[3] {words}\n[3] WARNING: as in an ordinary run\n");
+        }
+        assert!(silent(&log).is_empty());
+        let moved = log.replace("WARNING: suspicious RCU usage\n[3]", "[3]");
+        assert_eq!(silent(&moved), ["unprotected"]);
+        assert_eq!(silent(&log.replace(LEAK.1, "")), [LEAK.0]);
+        assert_eq!(silent("").len(), FAULTS.len() + 1);
+    }
+
+    #[test]
+    fn what_would_fail_no_run_is_no_catch() {
+        let log = format!("{MARK}warn\n[1] net: a warning\n");
+        assert!(silent(&log).contains(&"warn"));
+    }
+}
