@@ -16,6 +16,7 @@
 // The kernel build has neither Cargo's lint table nor its rustc.
 #![allow(unknown_lints)]
 
+mod atomic;
 pub mod chain;
 pub mod control_block;
 pub mod frame;

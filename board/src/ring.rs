@@ -5,9 +5,8 @@
 //! slots from the producer's index up to `slots` past the consumer's, the reader those between.
 //! Each index has one writer, and one release/acquire pair carries each hand-over.
 
+use crate::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::stream::{SLOTS_MAX, SLOTS_MIN};
-use core::mem::offset_of;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// mmap offset of the [`Meta`] page: read-only.
 pub const MAP_META: u64 = 0;
@@ -30,7 +29,7 @@ pub const DETACHED: u32 = 1 << 3;
 
 /// The driver's page: geometry, then the producer's index, then counters, each on cache lines of
 /// its own. Little-endian, as all the boards are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct Meta {
     /// [`MAGIC`].
@@ -78,23 +77,25 @@ pub struct Meta {
     _counter_pad: [AtomicU64; 4],
 }
 
+// A model's atomics are larger.
+#[cfg(not(loom))]
 const _: () = {
+    use core::mem::offset_of;
     assert!(size_of::<Meta>() == 192);
+    assert!(size_of::<ConsumerPage>() == 64);
     assert!(offset_of!(Meta, stream) == 44);
     assert!(offset_of!(Meta, producer) == 64);
     assert!(offset_of!(Meta, frames) == 128);
 };
 
 /// The reader's page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub struct ConsumerPage {
     /// Frames returned, modulo 2^32.
     pub consumer: AtomicU32,
     _pad: [AtomicU32; 15],
 }
-
-const _: () = assert!(size_of::<ConsumerPage>() == 64);
 
 /// A consumer index that no honest reader writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +225,8 @@ impl Consumer {
         (self.tail & (self.slots - 1)) as usize
     }
 
-    /// Returns the oldest frame's slot; the caller has seen that one is ready. True when the producer is owed a kick for it.
+    /// Returns the oldest frame's slot; the caller has seen that one is ready. True when the
+    /// producer is owed a kick for it.
     #[must_use]
     pub fn release(&mut self, meta: &Meta, page: &ConsumerPage) -> bool {
         self.tail = self.tail.wrapping_add(1);

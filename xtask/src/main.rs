@@ -8,6 +8,7 @@ mod device_tree;
 mod guest;
 mod initramfs;
 mod kernel;
+mod model;
 mod module;
 mod net;
 mod progress;

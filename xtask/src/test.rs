@@ -13,6 +13,7 @@ use clap::Args;
 use crate::bare_metal;
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
+use crate::model;
 use crate::module::{self, Lint};
 use crate::net;
 use crate::progress::say;
@@ -73,6 +74,14 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
         report.check("clippy", || clippy(checkout, guest.as_ref()));
     }
     report.tests("host tests", |count| host_tests(checkout, &filter, count));
+    report.tests("ring, loom", |count| cargo_tests(model::loom(checkout), &filter, count));
+    match model::miri(checkout) {
+        Some(miri) => report.tests("ring, miri", |count| cargo_tests(miri, &filter, count)),
+        None => say(format_args!(
+            "test ring, miri: left out, for this host has none: \
+             rustup toolchain install nightly --component miri,rust-src"
+        )),
+    }
     if let Some(guest) = &guest {
         if everything {
             report.check("module, rustfmt", || {
@@ -239,8 +248,14 @@ fn succeed(command: &mut Command) -> Result<()> {
 
 fn host_tests(checkout: &Path, filter: &[String], count: &mut Count) -> Result<()> {
     let mut cargo = Command::new(userland::cargo());
-    cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast", "--"]);
-    cargo.args(filter).current_dir(checkout).stdin(Stdio::null()).stdout(Stdio::piped());
+    cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast"]);
+    cargo.current_dir(checkout);
+    cargo_tests(cargo, filter, count)
+}
+
+/// Runs a `cargo test`, which has no arguments for its harnesses yet.
+fn cargo_tests(mut cargo: Command, filter: &[String], count: &mut Count) -> Result<()> {
+    cargo.arg("--").args(filter).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("starting cargo")?;
     if let Some(output) = child.stdout.take() {
         pass_through(&mut BufReader::new(output), count)?;

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
+//! Both halves of the ring's protocol in every interleaving, and with every value that the memory
+//! orders let a load see.
+//!
+//! ```text
+//! RUSTFLAGS="--cfg loom" cargo test --release --package dmaframe-board --test loom \
+//!     --target-dir target/loom
+//! ```
+#![cfg(loom)]
+
+use board::ring::{Consumer, ConsumerPage, MAGIC, Meta, Producer};
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::Ordering::Relaxed;
+use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
+use loom::thread;
+
+/// What the driver's lock guards.
+struct Driver {
+    producer: Producer,
+    asleep: bool,
+}
+
+/// A ring, and the system calls of its file.
+struct Ring {
+    meta: Meta,
+    page: ConsumerPage,
+    /// loom complains where an access of one side may meet a write of the other.
+    slots: Vec<UnsafeCell<u32>>,
+    driver: Mutex<Driver>,
+    kicked: Condvar,
+    published: Condvar,
+}
+
+impl Ring {
+    fn new(slots: u32, index: u32) -> Self {
+        let ring = Self {
+            meta: Meta::default(),
+            page: ConsumerPage::default(),
+            slots: (0..slots).map(|_| UnsafeCell::new(u32::MAX)).collect(),
+            driver: Mutex::new(Driver {
+                producer: Producer::starting_at(slots, index).unwrap(),
+                asleep: false,
+            }),
+            kicked: Condvar::new(),
+            published: Condvar::new(),
+        };
+        ring.meta.magic.store(MAGIC, Relaxed);
+        ring.meta.slots.store(slots, Relaxed);
+        ring.meta.producer.store(index, Relaxed);
+        ring.page.consumer.store(index, Relaxed);
+        ring
+    }
+
+    /// The driver: the engine fills half of the ring at a time, without the lock, and rests while
+    /// less than that is free.
+    fn drive(&self, frames: u32) {
+        let half = self.slots.len() as u32 / 2;
+        let mut next = 0;
+        let mut driver = self.driver.lock().unwrap();
+        while next < frames {
+            driver.producer.reclaim(&self.page).unwrap();
+            if driver.producer.free() < half {
+                driver.producer.ask_kick(&self.meta);
+                driver.producer.reclaim(&self.page).unwrap();
+                if driver.producer.free() < half {
+                    driver = self.sleep(driver);
+                    continue;
+                }
+            }
+            driver.producer.clear_kick(&self.meta);
+            let count = driver.producer.free().min(half).min(frames - next);
+            let filled: Vec<usize> = (0..count).map(|ahead| driver.producer.slot(ahead)).collect();
+            drop(driver);
+            for slot in filled {
+                // SAFETY: the slot is the driver's, which is what loom checks here.
+                self.slots[slot].with_mut(|slot| unsafe { *slot = next });
+                next += 1;
+            }
+            driver = self.driver.lock().unwrap();
+            driver.producer.publish(&self.meta, count);
+            self.published.notify_one();
+        }
+    }
+
+    /// Sleeps until a kick; if none comes, loom says that all threads are blocked.
+    fn sleep<'a>(&'a self, mut driver: MutexGuard<'a, Driver>) -> MutexGuard<'a, Driver> {
+        driver.asleep = true;
+        while driver.asleep {
+            driver = self.kicked.wait(driver).unwrap();
+        }
+        driver
+    }
+
+    /// The ioctl. A driver that is awake is not there to hear it: that is the worst case.
+    fn kick(&self) {
+        let mut driver = self.driver.lock().unwrap();
+        if driver.asleep {
+            driver.asleep = false;
+            self.kicked.notify_one();
+        }
+    }
+
+    /// poll(2): sleeps until a frame is ready.
+    fn poll(&self, consumer: &Consumer) {
+        let mut driver = self.driver.lock().unwrap();
+        while consumer.ready(&self.meta).unwrap() == 0 {
+            driver = self.published.wait(driver).unwrap();
+        }
+    }
+
+    /// The reader: every frame once, in order and whole.
+    fn read(&self, frames: u32) {
+        let mut consumer = Consumer::new(&self.meta, &self.page).unwrap();
+        let mut next = 0;
+        while next < frames {
+            let ready = consumer.ready(&self.meta).unwrap();
+            if ready == 0 {
+                self.poll(&consumer);
+            }
+            for _ in 0..ready {
+                // SAFETY: the slot is the reader's, which is what loom checks here.
+                let frame = self.slots[consumer.slot()].with(|slot| unsafe { *slot });
+                assert_eq!(frame, next);
+                next += 1;
+                if consumer.release(&self.meta, &self.page) {
+                    self.kick();
+                }
+            }
+        }
+        assert_eq!(consumer.ready(&self.meta), Ok(0));
+    }
+}
+
+/// Where few frames reach the wrap at 2^32.
+const INDEX: u32 = u32::MAX;
+
+/// Streams `frames` frames, with as many switches of a thread that could go on as are given.
+fn stream(slots: u32, frames: u32, preemptions: usize) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(preemptions);
+    model.check(move || {
+        let ring = Arc::new(Ring::new(slots, INDEX));
+        let driver = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || ring.drive(frames)
+        });
+        ring.read(frames);
+        driver.join().unwrap();
+    });
+}
+
+#[test]
+fn a_ring_of_two_loses_nothing_and_wakes_its_driver() {
+    stream(2, 4, 3);
+}
+
+#[test]
+fn a_ring_of_four_loses_nothing_and_wakes_its_driver() {
+    stream(4, 7, 3);
+}
+
+/// Every interleaving: neither side waits, so that there are few enough.
+#[test]
+fn slots_change_hands_in_every_interleaving() {
+    loom::model(|| {
+        let ring = Arc::new(Ring::new(2, INDEX));
+        let driver = thread::spawn({
+            let ring = Arc::clone(&ring);
+            move || {
+                let mut driver = ring.driver.lock().unwrap();
+                for next in 0..3 {
+                    let producer = &mut driver.producer;
+                    producer.reclaim(&ring.page).unwrap();
+                    if producer.free() == 0 {
+                        return;
+                    }
+                    // SAFETY: the slot is the driver's, which is what loom checks here.
+                    ring.slots[producer.slot(0)].with_mut(|slot| unsafe { *slot = next });
+                    producer.publish(&ring.meta, 1);
+                }
+            }
+        });
+        let mut consumer = Consumer::new(&ring.meta, &ring.page).unwrap();
+        let mut next = 0;
+        for _ in 0..3 {
+            if consumer.ready(&ring.meta).unwrap() > 0 {
+                // SAFETY: the slot is the reader's, which is what loom checks here.
+                let frame = ring.slots[consumer.slot()].with(|slot| unsafe { *slot });
+                assert_eq!(frame, next);
+                next += 1;
+                assert!(!consumer.release(&ring.meta, &ring.page), "a kick that nobody asked");
+            }
+        }
+        driver.join().unwrap();
+    });
+}
+
+/// Every interleaving of a driver that falls asleep and a reader that returns a slot: one of the
+/// two sees the other.
+#[test]
+fn a_return_is_seen_or_kicked_for_in_every_interleaving() {
+    for slots in [2, 4] {
+        loom::model(move || {
+            let ring = Arc::new(Ring::new(slots, INDEX));
+            ring.driver.lock().unwrap().producer.publish(&ring.meta, slots);
+            let driver = thread::spawn({
+                let ring = Arc::clone(&ring);
+                move || {
+                    let mut driver = ring.driver.lock().unwrap();
+                    driver.producer.ask_kick(&ring.meta);
+                    driver.producer.reclaim(&ring.page).unwrap();
+                    driver.producer.free() < slots / 2
+                }
+            });
+            let mut consumer = Consumer::new(&ring.meta, &ring.page).unwrap();
+            let mut kicked = false;
+            for _ in 0..slots / 2 {
+                kicked |= consumer.release(&ring.meta, &ring.page);
+            }
+            let asleep = driver.join().unwrap();
+            assert!(!asleep || kicked, "asleep for good");
+        });
+    }
+}
