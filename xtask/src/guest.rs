@@ -11,12 +11,13 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::builder::Builder;
 use crate::cache::Cache;
+use crate::debian::Addition;
 use crate::initramfs::Archive;
 use crate::kernel::{Flavour, Kernel};
 use crate::module::{self, Lint};
 use crate::progress::say;
 use crate::userland::Crates;
-use crate::{device_tree, python, userland};
+use crate::{device_tree, userland};
 
 /// The status of a run whose guest, not whose command, went wrong.
 pub(crate) const GUEST_FAILED: u8 = 125;
@@ -83,8 +84,8 @@ pub(crate) struct Job {
     pub(crate) get: Vec<(String, PathBuf)>,
     /// Seconds until the guest is ended by force.
     pub(crate) timeout: Option<u64>,
-    /// Whether Python is in the guest.
-    pub(crate) python: bool,
+    /// Programs of Debian's in the guest.
+    pub(crate) with: Vec<Addition>,
     /// Whether the kernel's complaints are expected: it runs on, and they fail nothing.
     pub(crate) may_complain: bool,
 }
@@ -233,7 +234,7 @@ impl Guest {
         archive.copy(&self.builder.installed("/usr/bin/busybox"), "usr/bin/busybox")?;
         archive.copy(&self.module, "usr/lib/modules/dmaframe.ko")?;
         archive.copy(&self.command, "usr/bin/dmaframe")?;
-        if job.python {
+        if job.with.contains(&Addition::Python) {
             let specification = "driver/Documentation/netlink/specs/dmaframe.yaml";
             archive.copy(&self.checkout.join(specification), "usr/lib/ynl/specs/dmaframe.yaml")?;
         }
@@ -247,11 +248,12 @@ impl Guest {
             archive.copy(from, to)?;
         }
         let mut file = archive.finish()?;
-        if job.python {
-            let python = python::archive(&self.cache, &self.builder, &self.kernel)?;
-            let mut python =
-                File::open(&python).with_context(|| format!("opening {}", python.display()))?;
-            std::io::copy(&mut python, &mut file).context("adding Python to the guest")?;
+        for addition in &job.with {
+            let path = addition.archive(&self.cache, &self.builder, &self.kernel)?;
+            let mut added =
+                File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+            std::io::copy(&mut added, &mut file)
+                .with_context(|| format!("adding {} to the guest", path.display()))?;
         }
         file.flush().context("writing the guest's files")
     }

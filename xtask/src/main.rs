@@ -4,6 +4,7 @@
 mod bare_metal;
 mod builder;
 mod cache;
+mod debian;
 mod device_tree;
 mod guest;
 mod initramfs;
@@ -12,7 +13,6 @@ mod model;
 mod module;
 mod net;
 mod progress;
-mod python;
 mod run;
 mod schema;
 mod test;
@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use crate::debian::Addition;
 use crate::guest::{GUEST_FAILED, Guest, Job};
 use crate::kernel::Flavour;
 use crate::progress::say;
@@ -69,9 +70,9 @@ struct GuestArguments {
     /// End the guest by force after this many seconds
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
-    /// Have Python and the kernel's netlink client in the guest
-    #[arg(long)]
-    python: bool,
+    /// Have a program of Debian's in the guest
+    #[arg(long, value_enum, value_name = "PROGRAM")]
+    with: Vec<Addition>,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -96,7 +97,7 @@ fn perform(task: Task) -> Result<u8> {
                 arguments.put,
                 arguments.get,
                 arguments.timeout,
-                arguments.python,
+                arguments.with,
                 arguments.command,
             )?;
             Guest::ready(&checkout, arguments.kernel)?.run(&job, guest::print)
@@ -118,12 +119,12 @@ fn job(
     put: Vec<String>,
     get: Vec<String>,
     timeout: Option<u64>,
-    python: bool,
+    with: Vec<Addition>,
     command: Vec<String>,
 ) -> Result<Job> {
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    Ok(Job { command, put, get, timeout, python, may_complain: false })
+    Ok(Job { command, put, get, timeout, with, may_complain: false })
 }
 
 fn parse_put(put: &str) -> Result<(PathBuf, String)> {

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::bare_metal;
+use crate::debian::Addition;
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
 use crate::model;
@@ -289,7 +290,8 @@ fn guest_tests(guest: &Guest, checkout: &Path, filter: &[String], count: &mut Co
     let mut command: Vec<String> = ["sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
     command.extend_from_slice(filter);
     let seconds = if debug { DEBUG_SECONDS } else { GUEST_SECONDS };
-    let job = Job { command, put, timeout: Some(seconds), python: true, ..Job::default() };
+    let with = vec![Addition::Python, Addition::StressNg];
+    let job = Job { command, put, timeout: Some(seconds), with, ..Job::default() };
     let status = guest.run(&job, |output| pass_through(output, count))?;
     if status != 0 {
         bail!("the guest's tests ended with status {status}");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Python and the kernel's own netlink client for the guest: a client that shares no code with us.
+//! Programs of Debian's in the guest: clients that share no code with us.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use tar::EntryType;
 
 use crate::builder::{Builder, mmdebstrap};
@@ -15,7 +16,6 @@ use crate::kernel::Kernel;
 use crate::progress::Step;
 
 const SUITE: &str = "trixie";
-const PACKAGES: &[&str] = &["python3", "python3-yaml"];
 /// Only what is below here goes into the guest, whose base has the links /bin, /lib and /sbin.
 const KEPT: &str = "usr/";
 /// What no program of the guest's reads.
@@ -39,11 +39,11 @@ const PRUNED: &[&str] = &[
     "/tkinter/",
 ];
 
-/// Arguments: where to work, the kernel's source.
+/// Python and the kernel's own netlink client. Arguments: where to work, the kernel's source.
 ///
 /// The builder's Python is the guest's version, and compiles for it what a guest would compile
 /// anew at each boot. The files' times do not survive, so they must not matter.
-const ASSEMBLE: &str = r#"
+const PYTHON: &str = r#"
 cd "$1"
 rm -rf root
 mkdir root
@@ -57,34 +57,94 @@ tar -cf kept.tar -C root .
 rm -rf root
 "#;
 
-/// The archive with Debian's Python and the kernel's client in it.
-pub(crate) fn archive(cache: &Cache, builder: &Builder, kernel: &Kernel) -> Result<PathBuf> {
-    let versions = [builder.key().to_string(), kernel.key().to_string()];
-    let inputs = [SUITE, ASSEMBLE].iter().chain(PACKAGES).chain(PRUNED).copied();
-    let key = Key::of(inputs.chain(versions.iter().map(String::as_str)));
-    let directory = cache.directory(&format!("python-{key}"), |part| {
-        fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
-        let step = Step::long(
-            "fetching Python for the guest's independent netlink client",
-            "about 1 minute, once",
-        );
-        let mut command = mmdebstrap(cache)?;
-        command.args(["--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);
-        command.arg(format!("--include={}", PACKAGES.join(",")));
-        command.arg(SUITE).arg(part.join("root.tar"));
-        step.run(&mut command, &cache.log("python"))?;
-        let arguments = [builder.inside(part)?, builder.inside(kernel.source())?];
-        step.run(&mut builder.script(ASSEMBLE, arguments), &cache.log("python-assemble"))?;
+/// stress-ng with the libraries that its loader looks for: the packages that it depends on hold
+/// half a gigabyte of graphics drivers.
+const STRESS_NG: &str = r#"
+cd "$1"
+rm -rf root kept
+mkdir root
+tar -xf root.tar -C root ./usr
+rm root.tar
+libraries=usr/lib/aarch64-linux-gnu
+mkdir -p kept/usr/bin "kept/$libraries"
+keep() {
+	for name in $(aarch64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
+		if [ ! -e "kept/$libraries/$name" ]; then
+			cp -L "root/$libraries/$name" "kept/$libraries/$name"
+			keep "kept/$libraries/$name"
+		fi
+	done
+}
+cp root/usr/bin/stress-ng kept/usr/bin/
+keep kept/usr/bin/stress-ng
+cp -L root/usr/lib/ld-linux-aarch64.so.1 kept/usr/lib/
+tar -cf kept.tar -C kept .
+rm -rf root kept
+"#;
 
-        let kept = part.join("kept.tar");
-        let mut archive = Archive::create(&part.join("python.cpio"))?;
-        let file = File::open(&kept).with_context(|| format!("opening {}", kept.display()))?;
-        convert(file, &mut archive)?;
-        archive.finish()?;
-        step.done();
-        fs::remove_file(&kept).with_context(|| format!("removing {}", kept.display()))
-    })?;
-    Ok(directory.join("python.cpio"))
+/// What a guest may have besides its base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Addition {
+    /// Python and the kernel's netlink client
+    Python,
+    /// stress-ng
+    StressNg,
+}
+
+/// How an addition is made.
+struct Recipe {
+    name: &'static str,
+    packages: &'static [&'static str],
+    /// Makes `kept.tar` of `root.tar`.
+    assemble: &'static str,
+}
+
+impl Addition {
+    fn recipe(self) -> Recipe {
+        match self {
+            Self::Python => {
+                Recipe { name: "python", packages: &["python3", "python3-yaml"], assemble: PYTHON }
+            }
+            Self::StressNg => {
+                Recipe { name: "stress-ng", packages: &["stress-ng"], assemble: STRESS_NG }
+            }
+        }
+    }
+
+    /// The archive with it.
+    pub(crate) fn archive(
+        self,
+        cache: &Cache,
+        builder: &Builder,
+        kernel: &Kernel,
+    ) -> Result<PathBuf> {
+        let Recipe { name, packages, assemble } = self.recipe();
+        let versions = [builder.key().to_string(), kernel.key().to_string()];
+        let inputs = [SUITE, assemble].into_iter().chain(versions.iter().map(String::as_str));
+        let key = Key::of(inputs.chain(packages.iter().chain(PRUNED).copied()));
+        let directory = cache.directory(&format!("{name}-{key}"), |part| {
+            fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
+            let step =
+                Step::long(&format!("fetching {name} for the guest"), "about 1 minute, once");
+            let mut command = mmdebstrap(cache)?;
+            command.args(["--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);
+            command.arg(format!("--include={}", packages.join(",")));
+            command.arg(SUITE).arg(part.join("root.tar"));
+            step.run(&mut command, &cache.log(name))?;
+            let arguments = [builder.inside(part)?, builder.inside(kernel.source())?];
+            let log = cache.log(&format!("{name}-assemble"));
+            step.run(&mut builder.script(assemble, arguments), &log)?;
+
+            let kept = part.join("kept.tar");
+            let mut archive = Archive::create(&part.join("guest.cpio"))?;
+            let file = File::open(&kept).with_context(|| format!("opening {}", kept.display()))?;
+            convert(file, &mut archive)?;
+            archive.finish()?;
+            step.done();
+            fs::remove_file(&kept).with_context(|| format!("removing {}", kept.display()))
+        })?;
+        Ok(directory.join("guest.cpio"))
+    }
 }
 
 /// Copies what is kept of a tar archive.
