@@ -5,6 +5,7 @@
 //! none depends on how long something took.
 #![deny(missing_docs)]
 
+pub mod dice;
 pub mod driver;
 pub mod fault;
 pub mod frames;
@@ -12,10 +13,14 @@ pub mod lifecycle;
 pub mod mapping;
 pub mod process;
 pub mod raw;
+pub mod rights;
 pub mod turn;
 pub mod wait;
+pub mod witness;
 
+pub use dice::Dice;
 pub use turn::Turn;
+pub use witness::Witness;
 
 use std::time::Duration;
 

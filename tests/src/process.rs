@@ -176,13 +176,18 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id() as i32)
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics
     ///
     /// If it has been waited for.
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Waits for its end. What was taken as lines is not in the result.

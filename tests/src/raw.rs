@@ -4,7 +4,7 @@
 use board::uapi::{self, Config, Stats};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -126,9 +126,9 @@ impl Raw {
     }
 }
 
-impl From<OwnedFd> for Raw {
-    fn from(fd: OwnedFd) -> Self {
-        Self { file: fd.into() }
+impl From<File> for Raw {
+    fn from(file: File) -> Self {
+        Self { file }
     }
 }
 

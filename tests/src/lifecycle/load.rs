@@ -19,6 +19,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid};
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -168,7 +169,7 @@ fn end(gone: bool, account: &Account, poller: Pid) {
 
 /// Forks two processes that share the open file: one polls it, one looks at what is mapped.
 fn watch(file: &impl AsFd, shape: Shape, lookers: &mut Vec<Pid>) -> Pid {
-    let raw = Raw::from(file.as_fd().try_clone_to_owned().unwrap());
+    let raw = Raw::from(File::from(file.as_fd().try_clone_to_owned().unwrap()));
     lookers.retain(|&looker| {
         let ended = waitpid(looker, Some(WaitPidFlag::WNOHANG)).unwrap();
         judge(ended) == WaitStatus::StillAlive
