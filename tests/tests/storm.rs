@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Calls at random, and no harm done. The long form is the program itself:
+//! `storm --calls 1000000 --seed S`.
+
+use board::stream::State;
+use dmaframe_tests::process::Run;
+use dmaframe_tests::raw::{GOOD, Raw};
+use dmaframe_tests::witness::ordinary;
+use dmaframe_tests::{DEVICES, Turn, Witness};
+
+fn storm(arguments: &[&str]) {
+    let done = Run::of("storm", arguments).finish();
+    assert!(done.status.success(), "{done:?}");
+    print!("{}", done.stdout);
+}
+
+#[test]
+fn on_both_devices() {
+    let _turn = Turn::take();
+    storm(&["--seed", "20240229", "--calls", "60000", "--processes", "4"]);
+    ordinary(&DEVICES);
+}
+
+#[test]
+fn beside_a_stream() {
+    let _turn = Turn::take();
+    let witness = Witness::of(DEVICES[1]);
+    storm(&["--seed", "31", "--calls", "30000", "--processes", "3", "--device", DEVICES[0]]);
+    witness.ask();
+    ordinary(&DEVICES);
+}
+
+/// Debian's own stressor of device nodes: four processes, each with threads of its own.
+#[test]
+fn of_stress_ng() {
+    let _turn = Turn::take();
+    let witness = Witness::of(DEVICES[1]);
+    let arguments = ["--dev", "4", "--dev-file", DEVICES[0], "--timeout", "20s", "--metrics"];
+    let done = Run::of("stress-ng", &arguments).finish();
+    assert!(done.status.success(), "{done:?}");
+    let said = done.stdout.clone() + &done.stderr;
+    assert!(said.contains("passed: 4: dev (4)"), "{done:?}");
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(GOOD).unwrap();
+    assert_eq!(raw.stats().state, State::Configured as u32);
+    drop(raw);
+    witness.ask();
+    ordinary(&DEVICES);
+}
