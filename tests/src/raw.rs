@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device without the library: any request with any argument.
+//! The device without the library, and the shapes that tests give it.
 
-use board::uapi::{self, Config, Stats};
-use nix::errno::Errno;
-use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
+use board::uapi::Config;
+
+pub use dmaframe_compliance::raw::Raw;
 
 /// A shape that every device can have: 16 frames of 4096 bytes of the pattern, unpaced.
 pub const GOOD: Config = Config {
@@ -24,116 +21,3 @@ pub const GOOD: Config = Config {
 
 /// Of [`GOOD`], but no frame comes for a minute.
 pub const QUIET: Config = Config { interval_us: 60_000_000, ..GOOD };
-
-/// An open device.
-#[derive(Debug)]
-pub struct Raw {
-    file: File,
-}
-
-impl Raw {
-    /// Opens `path`.
-    ///
-    /// # Errors
-    ///
-    /// Those of open(2).
-    pub fn try_open(path: &str, flags: i32) -> Result<Self, Errno> {
-        let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
-        file.map(|file| Self { file })
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap()))
-    }
-
-    /// Opens `path`.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be opened.
-    pub fn open(path: &str) -> Self {
-        match Self::try_open(path, 0) {
-            Ok(raw) => raw,
-            Err(errno) => panic!("open {path}: {errno}"),
-        }
-    }
-
-    /// Opens `path` to be read alone.
-    ///
-    /// # Panics
-    ///
-    /// If it cannot be opened.
-    pub fn open_read_only(path: &str) -> Self {
-        Self { file: File::open(path).unwrap() }
-    }
-
-    /// Opens `path` with a stream of `config`, started.
-    ///
-    /// # Panics
-    ///
-    /// If any of it is refused.
-    pub fn streaming(path: &str, config: Config) -> (Self, Config) {
-        let raw = Self::open(path);
-        let made = raw.configure(config).unwrap();
-        raw.request(uapi::START, 0).unwrap();
-        (raw, made)
-    }
-
-    /// The file.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// A request with a number, or an address that need not be one.
-    ///
-    /// # Errors
-    ///
-    /// Those of ioctl(2).
-    pub fn request(&self, request: u32, argument: usize) -> Result<(), Errno> {
-        // SAFETY: the driver is what is tested: it writes no more than the bytes that the request
-        // says, and each caller gives memory of its own that is as long, or none.
-        let done = unsafe { libc::ioctl(self.file.as_raw_fd(), request.into(), argument) };
-        Errno::result(done).map(drop)
-    }
-
-    /// A request with a structure, which is `given` and comes back.
-    ///
-    /// # Errors
-    ///
-    /// Those of ioctl(2).
-    pub fn exchange<T: FromBytes + IntoBytes + Immutable>(
-        &self,
-        request: u32,
-        mut given: T,
-    ) -> Result<T, Errno> {
-        self.request(request, (&raw mut given).addr())?;
-        Ok(given)
-    }
-
-    /// `CONFIGURE`.
-    ///
-    /// # Errors
-    ///
-    /// Those of ioctl(2).
-    pub fn configure(&self, config: Config) -> Result<Config, Errno> {
-        self.exchange(uapi::CONFIGURE, config)
-    }
-
-    /// `GET_STATS`.
-    ///
-    /// # Panics
-    ///
-    /// If it fails.
-    pub fn stats(&self) -> Stats {
-        self.exchange(uapi::GET_STATS, Stats::default()).unwrap()
-    }
-}
-
-impl From<File> for Raw {
-    fn from(file: File) -> Self {
-        Self { file }
-    }
-}
-
-impl AsFd for Raw {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bounded waits.
+//! Waits bounded by [`LIMIT`].
 
 use crate::LIMIT;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use dmaframe_compliance::wait;
+use nix::poll::PollFlags;
 use std::os::fd::AsFd;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Looks again and again until `look` has something.
 ///
 /// # Panics
 ///
 /// After [`LIMIT`], naming `what` did not come.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "waited {LIMIT:?} in vain for: {what}");
-        sleep(Duration::from_millis(2));
-    }
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait::until(LIMIT, what, look).unwrap_or_else(|late| panic!("{late}"))
 }
 
 /// What poll(2) reports at once.
@@ -29,7 +22,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 ///
 /// If poll(2) fails.
 pub fn events(file: impl AsFd) -> PollFlags {
-    poll_for(file, PollTimeout::ZERO)
+    wait::readable(file, Duration::ZERO).unwrap()
 }
 
 /// What poll(2) reports when it has slept; empty after [`LIMIT`].
@@ -38,13 +31,7 @@ pub fn events(file: impl AsFd) -> PollFlags {
 ///
 /// If poll(2) fails.
 pub fn wake(file: impl AsFd) -> PollFlags {
-    poll_for(file, PollTimeout::try_from(LIMIT).unwrap())
-}
-
-fn poll_for(file: impl AsFd, timeout: PollTimeout) -> PollFlags {
-    let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN | PollFlags::POLLRDNORM)];
-    poll(&mut fds, timeout).unwrap();
-    fds[0].revents().unwrap()
+    wait::readable(file, LIMIT).unwrap()
 }
 
 /// Waits until thread `tid` of this process sleeps in the kernel.
@@ -53,10 +40,5 @@ fn poll_for(file: impl AsFd, timeout: PollTimeout) -> PollFlags {
 ///
 /// After [`LIMIT`].
 pub fn asleep(tid: nix::unistd::Pid) {
-    until("a thread to fall asleep", || {
-        let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
-        // The name before may hold anything; the state is the letter after its bracket.
-        let (_, rest) = stat.rsplit_once(") ")?;
-        rest.starts_with('S').then_some(())
-    });
+    wait::asleep(LIMIT, tid).unwrap_or_else(|late| panic!("{late}"));
 }

@@ -69,7 +69,7 @@ pub(crate) struct Guest {
     kernel: Kernel,
     module: PathBuf,
     device_tree: PathBuf,
-    command: PathBuf,
+    commands: PathBuf,
     crates: Crates,
 }
 
@@ -112,16 +112,16 @@ impl Guest {
         fs::create_dir_all(checkout.join("target")).context("making target")?;
         let _lock = crate::cache::Lock::exclusive(&checkout.join("target/xtask.lock"))?;
         // Each is a chain of crates that keeps one processor busy.
-        let (module, command) = std::thread::scope(|scope| {
-            let command = scope.spawn(|| userland::command(&cache, &builder, checkout, &crates));
+        let (module, commands) = std::thread::scope(|scope| {
+            let commands = scope.spawn(|| userland::commands(&cache, &builder, checkout, &crates));
             let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off);
-            (module, command.join())
+            (module, commands.join())
         });
         let module = module?;
-        let command = command.map_err(|_| anyhow!("building the command panicked"))??;
+        let commands = commands.map_err(|_| anyhow!("building the commands panicked"))??;
         let device_tree = device_tree::merge(&builder, checkout, &kernel)?;
         let checkout = checkout.to_owned();
-        Ok(Self { cache, builder, checkout, kernel, module, device_tree, command, crates })
+        Ok(Self { cache, builder, checkout, kernel, module, device_tree, commands, crates })
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -233,7 +233,9 @@ impl Guest {
         archive.file("etc/mdev.conf", 0o644, NODES)?;
         archive.copy(&self.builder.installed("/usr/bin/busybox"), "usr/bin/busybox")?;
         archive.copy(&self.module, "usr/lib/modules/dmaframe.ko")?;
-        archive.copy(&self.command, "usr/bin/dmaframe")?;
+        for command in userland::COMMANDS {
+            archive.copy(&self.commands.join(command), &format!("usr/bin/{command}"))?;
+        }
         if job.with.contains(&Addition::Python) {
             let specification = "driver/Documentation/netlink/specs/dmaframe.yaml";
             archive.copy(&self.checkout.join(specification), "usr/lib/ynl/specs/dmaframe.yaml")?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The command, the guest's tests, and the crates they and the module are made of.
+//! The commands, the guest's tests, and the crates they and the module are made of.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,15 +78,19 @@ pub(crate) fn cargo() -> std::ffi::OsString {
 const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe", "userland/Cargo.toml"),
     ("dmaframe-board", "board/Cargo.toml"),
+    ("dmaframe-compliance", "compliance/Cargo.toml"),
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
 
-/// Builds the command `dmaframe` for the guest.
+/// The commands that the guest has, each of a package of its name.
+pub(crate) const COMMANDS: [&str; 2] = ["dmaframe", "dmaframe-compliance"];
+
+/// Builds the commands for the guest, and returns the directory that they are in.
 ///
 /// A checkout's first build begins with the crates that an earlier checkout's build left in the
 /// cache. The members' own objects stay out of it: cargo tells their age by the sources' times,
 /// which mean nothing in another checkout.
-pub(crate) fn command(
+pub(crate) fn commands(
     cache: &Cache,
     builder: &Builder,
     checkout: &Path,
@@ -104,14 +108,15 @@ pub(crate) fn command(
     }
     let dependencies = format!("dependencies-{}", Key::of(inputs));
 
-    let step = Step::short("building the command for the guest");
+    let step = Step::short("building the commands for the guest");
     let kept = cache.path().join(&dependencies);
     if !target.exists() && kept.exists() {
         copy_directory(&kept, &target)?;
     }
     let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
     build.args(["build", "--locked", "--release", "--target", TARGET]);
-    build.args([&jobs(), "--package", "dmaframe", "--bins"]);
+    build.args([&jobs(), "--bins"]);
+    build.args(COMMANDS.iter().flat_map(|package| ["--package", package]));
     step.run(&mut build, &checkout.join("target/log/userland.log"))?;
     step.done();
 
@@ -125,7 +130,7 @@ pub(crate) fn command(
         }
         Step::short("keeping the crates' objects").run(&mut clean, &cache.log("dependencies"))
     })?;
-    Ok(target.join(TARGET).join("release/dmaframe"))
+    Ok(target.join(TARGET).join("release"))
 }
 
 /// Copies a directory with its files' times, all of it or nothing.

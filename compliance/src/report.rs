@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The report: one line a check and a closing line, or the same as JSON.
+
+use crate::check::{Check, Outcome, Section, Stop};
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// How checks are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// As JSON, one object in the end.
+    pub(crate) json: bool,
+    /// With the rule's place in the documents.
+    pub(crate) verbose: bool,
+}
+
+/// What was run, and how it ended.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    style: Style,
+    passed: u32,
+    failed: u32,
+    skipped: u32,
+    checks: Vec<Value>,
+}
+
+/// A check's number as people write it.
+pub(crate) fn number(section: &Section, check: &Check) -> String {
+    format!("{}.{:02}", section.number, check.number)
+}
+
+impl Report {
+    pub(crate) fn new(style: Style) -> Self {
+        Self { style, ..Self::default() }
+    }
+
+    /// Begins a section.
+    pub(crate) fn section(&self, section: &Section) -> io::Result<()> {
+        if self.style.json {
+            return Ok(());
+        }
+        writeln!(io::stdout(), "{}. {}", section.number, section.name)
+    }
+
+    /// Tells how a check ended.
+    pub(crate) fn add(
+        &mut self,
+        section: &Section,
+        check: &Check,
+        outcome: &Outcome,
+    ) -> io::Result<()> {
+        let number = number(section, check);
+        let (result, words) = match outcome {
+            Ok(()) => ("passed", None),
+            Err(Stop::Failed(seen)) => ("failed", Some(seen)),
+            Err(Stop::Skipped(reason)) => ("skipped", Some(reason)),
+        };
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(Stop::Failed(_)) => self.failed += 1,
+            Err(Stop::Skipped(_)) => self.skipped += 1,
+        }
+        if self.style.json {
+            self.checks.push(json!({
+                "number": number,
+                "name": check.name,
+                "document": section.document,
+                "place": check.place,
+                "result": result,
+                "words": words,
+            }));
+            return Ok(());
+        }
+        let end = match outcome {
+            Ok(()) => "OK".to_owned(),
+            Err(Stop::Failed(seen)) => format!("FAIL: {seen}"),
+            Err(Stop::Skipped(reason)) => format!("not supported: {reason}"),
+        };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{number:>6} {}: {end}", check.name)?;
+        if self.style.verbose {
+            writeln!(out, "       {}, {}", section.document, check.place)?;
+        }
+        Ok(())
+    }
+
+    /// Closes the report. True when nothing failed.
+    pub(crate) fn close(self, device: &str) -> io::Result<bool> {
+        let Self { passed, failed, skipped, .. } = self;
+        let checks = passed + failed + skipped;
+        if self.style.json {
+            let all = json!({
+                "device": device,
+                "counts": {
+                    "checks": checks,
+                    "passed": passed,
+                    "failed": failed,
+                    "skipped": skipped,
+                },
+                "checks": self.checks,
+            });
+            writeln!(io::stdout(), "{all:#}")?;
+        } else {
+            writeln!(
+                io::stdout(),
+                "dmaframe-compliance: {checks} checks: {passed} passed, {failed} failed, \
+                 {skipped} skipped"
+            )?;
+        }
+        Ok(failed == 0)
+    }
+}

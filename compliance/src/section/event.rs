@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Events.
+
+use super::SPECIFICATION;
+use crate::bench::{Bench, LIMIT};
+use crate::check::{Outcome, Section, check, equal, failed, holds};
+use crate::reader::{Reader, configure};
+use board::netlink::Event;
+use board::stream::{Fault, Policy, State};
+use dmaframe::netlink::{Attributes, Client, Events};
+use dmaframe_compliance::wait;
+use std::time::{Duration, Instant};
+
+const PLACE: &str = "device-event";
+/// Longer than a second, in which statistics would come.
+const QUIET: Duration = Duration::from_millis(1500);
+
+pub(super) const SECTION: Section = Section {
+    number: 16,
+    name: "Events",
+    document: SPECIFICATION,
+    checks: &[
+        check(1, "started", "START is a started event", |bench| {
+            let mut events = listen()?;
+            let _reader = Reader::started(bench, bench.quiet())?;
+            let event = next(bench, &mut events)?;
+            equal(
+                "event and state",
+                (event.event, event.state),
+                (Some(Event::Started), Some(State::Running)),
+            )
+        }),
+        check(2, "stopped", "STOP is a stopped event", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let mut events = listen()?;
+            reader.stop()?;
+            let event = next(bench, &mut events)?;
+            equal(
+                "event and state",
+                (event.event, event.state),
+                (Some(Event::Stopped), Some(State::Configured)),
+            )
+        }),
+        check(3, "stopped", "close(2) of a running stream is a stopped event", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let mut events = listen()?;
+            drop(reader);
+            equal("event", next(bench, &mut events)?.event, Some(Event::Stopped))
+        }),
+        check(4, "stopped", "STOP of what does not run is no event", |bench| {
+            let reader = Reader::configured(bench, bench.quiet())?;
+            let mut events = listen()?;
+            reader.stop()?;
+            reader.start()?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+        }),
+        check(5, "event", "CONFIGURE and close(2) of what does not run are no events", |bench| {
+            let mut events = listen()?;
+            let raw = bench.open()?;
+            configure(&raw, bench.shape())?;
+            drop(raw);
+            let _reader = Reader::started(bench, bench.quiet())?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+        }),
+        check(6, "error", "an impossible index is an error event with its fault", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let mut events = listen()?;
+            reader.lie(1)?;
+            let event = next(bench, &mut events)?;
+            equal(
+                "event",
+                (event.event, event.fault),
+                (Some(Event::Error), Some(Fault::Consumer)),
+            )?;
+            equal("state", event.state, Some(State::Faulted))
+        }),
+        check(7, "error", "STOP after a fault is no event", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(1)?;
+            let mut events = listen()?;
+            reader.stop()?;
+            reader.set_index(0);
+            reader.start()?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+        }),
+        check(8, "overrun", "the first loss is an overrun event", |bench| {
+            let mut events = listen()?;
+            let _reader = Reader::started(bench, bench.dropping())?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))?;
+            let event = next(bench, &mut events)?;
+            equal(
+                "event",
+                (event.event, event.policy),
+                (Some(Event::Overrun), Some(Policy::Drop)),
+            )?;
+            holds(event.lost > Some(0), || format!("got {event:?}"))
+        }),
+        check(9, "overrun", "an overrun that goes on is one event", |bench| {
+            let mut events = listen()?;
+            let reader = Reader::started(bench, bench.dropping())?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Overrun))?;
+            reader.lose(50)?;
+            reader.stop()?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Stopped))
+        }),
+        check(10, "overrun", "many overruns are one event a second", |bench| {
+            let mut events = listen()?;
+            let reader = Reader::started(bench, bench.dropping())?;
+            // Each time the ring is emptied, the next loss is another overrun.
+            for overruns in 1..=12 {
+                let again = || reader.stats().ok().filter(|now| now.overruns >= overruns);
+                wait::until(LIMIT, "an overrun", again)?;
+                reader.set_index(reader.producer());
+            }
+            reader.stop()?;
+            let (mut overruns, mut seconds) = (0, 0);
+            loop {
+                match heard(bench, &mut events)?.event {
+                    Some(Event::Overrun) => overruns += 1,
+                    Some(Event::Statistics) => seconds += 1,
+                    Some(Event::Stopped) => break,
+                    _ => {}
+                }
+            }
+            holds((1..=seconds + 1).contains(&overruns), || {
+                format!("got {overruns} events in {seconds} seconds")
+            })
+        }),
+        check(11, "statistics", "statistics come while a stream runs", |bench| {
+            let mut events = listen()?;
+            let _reader = Reader::started(bench, bench.quiet())?;
+            let event = statistics(bench, &mut events)?;
+            equal("state", event.state, Some(State::Running))
+        }),
+        check(12, "statistics", "statistics come again, with higher counters", |bench| {
+            let mut events = listen()?;
+            let _reader = Reader::started(bench, bench.dropping())?;
+            let first = statistics(bench, &mut events)?;
+            let second = statistics(bench, &mut events)?;
+            holds(second.lost > first.lost, || format!("got {second:?} after {first:?}"))
+        }),
+        check(13, "statistics", "no statistics come of a stream that does not run", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.stop()?;
+            let mut events = listen()?;
+            let deadline = Instant::now() + QUIET;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(());
+                }
+                let event = events.next_timeout(left)?;
+                let ours = event.filter(|event| event.id == Some(bench.info.device));
+                equal("event", ours, None)?;
+            }
+        }),
+        check(14, PLACE, "an event has all that an answer has, and event", |bench| {
+            let mut events = listen()?;
+            let _reader = Reader::started(bench, bench.quiet())?;
+            let event = next(bench, &mut events)?;
+            let Attributes {
+                id,
+                name,
+                channel,
+                state,
+                source,
+                frame_bytes,
+                slots,
+                policy,
+                interval_us,
+                frames,
+                lost,
+                bytes,
+                errors,
+                event: kind,
+                fault,
+            } = &event;
+            let numbers = [id, channel, frame_bytes, slots, interval_us];
+            let counters = [frames, lost, bytes, errors];
+            let all = numbers.iter().all(|it| it.is_some())
+                && counters.iter().all(|it| it.is_some())
+                && (name.is_some() && source.is_some() && state.is_some())
+                && (policy.is_some() && kind.is_some() && fault.is_some());
+            holds(all, || format!("got {event:?}"))
+        }),
+        check(15, PLACE, "an event tells the device and the stream that it is of", |bench| {
+            let mut events = listen()?;
+            let reader = Reader::started(bench, bench.quiet())?;
+            let event = next(bench, &mut events)?;
+            let name = format!("dmaframe{}", bench.info.device);
+            equal("name", event.name, Some(name))?;
+            equal("channel", event.channel, Some(bench.info.channel))?;
+            equal("source", event.source, Some(bench.source_name(reader.made.source)))?;
+            equal("slots", event.slots, Some(reader.made.slots))
+        }),
+        check(16, PLACE, "a stopped event has the stream's last counters", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            let mut events = listen()?;
+            reader.stop()?;
+            let event = next(bench, &mut events)?;
+            let now = reader.stats()?;
+            equal("counters", (event.frames, event.bytes), (Some(now.frames), Some(now.bytes)))
+        }),
+        check(17, "events", "a user without rights hears them", |bench| {
+            let reader = Reader::configured(bench, bench.quiet())?;
+            bench.become_nobody()?;
+            let mut events = listen()?;
+            reader.start()?;
+            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+        }),
+    ],
+};
+
+fn listen() -> Outcome<Events> {
+    Ok(Client::connect()?.events()?)
+}
+
+/// The next event of the device.
+fn heard(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match events.next_timeout(left)? {
+            Some(event) if event.id == Some(bench.info.device) => return Ok(event),
+            Some(_) => {}
+            None => return Err(failed(format!("no event came within {LIMIT:?}"))),
+        }
+    }
+}
+
+/// The next that is not the second's statistics.
+fn next(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+    loop {
+        let event = heard(bench, events)?;
+        if event.event != Some(Event::Statistics) {
+            return Ok(event);
+        }
+    }
+}
+
+/// The next that is.
+fn statistics(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+    loop {
+        let event = heard(bench, events)?;
+        if event.event == Some(Event::Statistics) {
+            return Ok(event);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! States, and what leads from one to another.
+
+use super::REFERENCE;
+use crate::check::{Section, check, equal, failed, holds, refused};
+use crate::reader::{Reader, configure, state, stats};
+use board::stream::State;
+use board::uapi;
+use nix::errno::Errno;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::sleep;
+use std::time::Duration;
+
+const PLACE: &str = "Life cycle";
+
+pub(super) const SECTION: Section = Section {
+    number: 4,
+    name: "Life cycle",
+    document: REFERENCE,
+    checks: &[
+        check(1, "START", "START without a stream fails with ENODATA", |bench| {
+            refused(bench.open()?.request(uapi::START, 0), Errno::ENODATA)
+        }),
+        check(2, PLACE, "START leads from configured to running", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            equal("state", reader.state()?, State::Running as u32)
+        }),
+        check(3, "START", "START of a running stream fails with EBUSY", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)
+        }),
+        check(4, "START", "START that was refused begins no new stream", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let before = reader.stats()?;
+            refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)?;
+            let after = reader.stats()?;
+            equal("stream and state", (after.stream, after.state), (before.stream, before.state))
+        }),
+        check(5, PLACE, "STOP leads from running to configured", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.stop()?;
+            equal("state", reader.state()?, State::Configured as u32)
+        }),
+        check(6, "STOP", "STOP of an idle device is no error, and leaves it", |bench| {
+            let raw = bench.open()?;
+            raw.request(uapi::STOP, 0)?;
+            equal("state", state(&raw)?, State::Idle as u32)
+        }),
+        check(7, "STOP", "STOP of a configured stream is no error, and leaves it", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            reader.stop()?;
+            equal("state", reader.state()?, State::Configured as u32)
+        }),
+        check(8, "STOP", "STOP twice is no error", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.stop()?;
+            reader.stop()
+        }),
+        check(9, "STOP", "STOP leaves a faulted stream faulted", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.stop()?;
+            equal("state", reader.state()?, State::Faulted as u32)
+        }),
+        check(10, "STOP", "frames completed before STOP stay ready", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            reader.stop()?;
+            let frames = reader.take_rest()?;
+            equal("frames", frames.len() as u32, reader.made.slots)?;
+            let last = frames.last().ok_or_else(|| failed("got no frame"))?;
+            equal("sequence", last.header.sequence.get(), u64::from(reader.made.slots) - 1)
+        }),
+        check(11, "STOP", "no frame is published after STOP", |bench| {
+            let reader = Reader::started(bench, bench.paced(1000))?;
+            reader.take()?;
+            reader.stop()?;
+            let before = reader.producer();
+            reader.set_index(before);
+            reader.kick()?;
+            sleep(Duration::from_millis(200));
+            equal("producer", reader.producer(), before)
+        }),
+        check(12, PLACE, "START leads from stopped to running again", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.stop()?;
+            reader.start()?;
+            equal("state", reader.state()?, State::Running as u32)
+        }),
+        check(13, PLACE, "an impossible index leads from running to faulted", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            equal("state", reader.state()?, State::Faulted as u32)
+        }),
+        check(14, PLACE, "START leads from faulted to running", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.set_index(0);
+            reader.start()?;
+            equal("state", reader.state()?, State::Running as u32)
+        }),
+        check(15, PLACE, "CONFIGURE leads from faulted to configured", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            configure(&reader.raw, bench.shape())?;
+            equal("state", reader.state()?, State::Configured as u32)
+        }),
+        check(16, PLACE, "close(2) leads from configured to idle", |bench| {
+            drop(Reader::configured(bench, bench.shape())?);
+            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        }),
+        check(17, PLACE, "close(2) leads from running to idle", |bench| {
+            drop(Reader::started(bench, bench.shape())?);
+            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        }),
+        check(18, PLACE, "close(2) leads from faulted to idle", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            drop(reader);
+            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        }),
+        check(19, PLACE, "close(2) stops a running stream", |bench| {
+            drop(Reader::started(bench, bench.paced(1000))?);
+            let raw = bench.open()?;
+            let before = stats(&raw)?;
+            sleep(Duration::from_millis(200));
+            equal("frames", stats(&raw)?.frames, before.frames)
+        }),
+        check(20, PLACE, "START makes the stream's number one higher", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let first = reader.stats()?.stream;
+            reader.stop()?;
+            reader.start()?;
+            equal("stream", reader.stats()?.stream, first.wrapping_add(1))
+        }),
+        check(21, PLACE, "the stream's number goes on after close(2)", |bench| {
+            let first = Reader::started(bench, bench.quiet())?.stats()?.stream;
+            let second = Reader::started(bench, bench.quiet())?.stats()?.stream;
+            equal("stream", second, first.wrapping_add(1))
+        }),
+        check(22, PLACE, "START makes sequence begin at zero", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.take_all(3)?;
+            reader.stop()?;
+            reader.take_rest()?;
+            reader.start()?;
+            equal("sequence", reader.take()?.header.sequence.get(), 0)
+        }),
+        check(23, PLACE, "START makes the counters begin at zero", |bench| {
+            let quiet = bench.quiet();
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            reader.stop()?;
+            configure(&reader.raw, quiet)?;
+            reader.start()?;
+            let now = reader.stats()?;
+            equal("frames and bytes", (now.frames, now.bytes), (0, 0))
+        }),
+        check(24, PLACE, "frames that were not returned stay ahead of the new ones", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            reader.stop()?;
+            let old = reader.stats()?.stream;
+            reader.start()?;
+            let slots = reader.made.slots;
+            let streams: Vec<u32> =
+                reader.take_all(slots + 1)?.iter().map(|frame| frame.header.stream.get()).collect();
+            holds(streams[..slots as usize].iter().all(|it| *it == old), || {
+                format!("got streams {streams:?}, not {old} first")
+            })?;
+            equal("stream after them", streams[slots as usize], old.wrapping_add(1))
+        }),
+        check(25, PLACE, "CONFIGURE gives the ring before it STOPPED and DETACHED", |bench| {
+            use board::ring::{DETACHED, STOPPED};
+            let reader = Reader::configured(bench, bench.shape())?;
+            configure(&reader.raw, bench.shape())?;
+            equal("flags", reader.flags(), STOPPED | DETACHED)
+        }),
+        check(26, PLACE, "nothing is written to a ring once it was replaced", |bench| {
+            let first = Reader::started(bench, bench.shape())?;
+            first.fill()?;
+            first.stop()?;
+            let before = first.all();
+            configure(&first.raw, bench.shape())?;
+            first.start()?;
+            let full = || (first.stats().is_ok_and(|now| now.frames >= 2)).then_some(());
+            dmaframe_compliance::wait::until(crate::bench::LIMIT, "frames", full)?;
+            holds(first.all() == before, || "got other bytes in its slots".to_owned())
+        }),
+        check(27, PLACE, "close(2) gives a mapped ring's memory to its mapping", |bench| {
+            let Reader { raw, made, meta, consumer, slots } =
+                Reader::started(bench, bench.shape())?;
+            let full = || (meta.meta().producer.load(Relaxed) == made.slots).then_some(());
+            dmaframe_compliance::wait::until(crate::bench::LIMIT, "a full ring", full)?;
+            let before = slots.copy(0, made.slots_bytes as usize);
+            drop((raw, consumer));
+            let after = slots.copy(0, made.slots_bytes as usize);
+            holds(after == before, || "got other bytes in its slots".to_owned())
+        }),
+        check(28, "KICK", "KICK without a stream fails with ENODATA", |bench| {
+            refused(bench.open()?.request(uapi::KICK, 0), Errno::ENODATA)
+        }),
+        check(29, "KICK", "KICK of a stream that does not run is no error", |bench| {
+            Reader::configured(bench, bench.shape())?.kick()
+        }),
+        check(30, "KICK", "KICK that nobody asked for changes nothing", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let (state, producer) = (reader.state()?, reader.producer());
+            for _ in 0..10 {
+                reader.kick()?;
+            }
+            equal("state and producer", (reader.state()?, reader.producer()), (state, producer))
+        }),
+    ],
+};

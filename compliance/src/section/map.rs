@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What can be mapped, and how.
+
+use super::REFERENCE;
+use crate::bench::Bench;
+use crate::check::{Outcome, Section, check, equal, failed, holds, refused};
+use crate::reader::{Reader, configure};
+use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use board::uapi::Config;
+use dmaframe_compliance::mapping::Mapping;
+use dmaframe_compliance::raw::Raw;
+use libc::{MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE};
+use nix::errno::Errno;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::thread::sleep;
+use std::time::Duration;
+
+const PLACE: &str = "Mapping";
+
+#[derive(Clone, Copy)]
+enum Region {
+    Meta,
+    Consumer,
+    Slots,
+}
+use Region::{Consumer, Meta, Slots};
+
+pub(super) const SECTION: Section = Section {
+    number: 7,
+    name: "Mapping",
+    document: REFERENCE,
+    checks: &[
+        check(1, PLACE, "meta without a stream is ENODATA", |bench| absent(bench, Meta)),
+        check(2, PLACE, "consumer without a stream is ENODATA", |bench| absent(bench, Consumer)),
+        check(3, PLACE, "slots without a stream are ENODATA", |bench| absent(bench, Slots)),
+        check(4, PLACE, "meta maps to be read", |bench| {
+            had(bench, Meta, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(5, PLACE, "consumer maps to be read and written", |bench| {
+            had(bench, Consumer, PROT_READ | PROT_WRITE, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(6, PLACE, "consumer maps to be read alone", |bench| {
+            had(bench, Consumer, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(7, PLACE, "slots map to be read, all at once", |bench| {
+            had(bench, Slots, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(8, PLACE, "meta to be written is EPERM", |bench| unwritable(bench, Meta)),
+        check(9, PLACE, "slots to be written are EPERM", |bench| unwritable(bench, Slots)),
+        check(10, PLACE, "meta cannot be made writable by mprotect(2)", |bench| {
+            protected(bench, Meta, PROT_READ | PROT_WRITE)
+        }),
+        check(11, PLACE, "slots cannot be made writable by mprotect(2)", |bench| {
+            protected(bench, Slots, PROT_READ | PROT_WRITE)
+        }),
+        check(12, PLACE, "meta to be executed is refused", |bench| unexecutable(bench, Meta)),
+        check(13, PLACE, "consumer to be executed is refused", |bench| {
+            unexecutable(bench, Consumer)
+        }),
+        check(14, PLACE, "slots to be executed are refused", |bench| unexecutable(bench, Slots)),
+        check(15, PLACE, "meta cannot be made executable by mprotect(2)", |bench| {
+            protected(bench, Meta, PROT_READ | PROT_EXEC)
+        }),
+        check(16, PLACE, "consumer cannot be made executable by mprotect(2)", |bench| {
+            protected(bench, Consumer, PROT_READ | PROT_EXEC)
+        }),
+        check(17, PLACE, "slots cannot be made executable by mprotect(2)", |bench| {
+            protected(bench, Slots, PROT_READ | PROT_EXEC)
+        }),
+        check(18, PLACE, "meta by MAP_PRIVATE is EINVAL", |bench| private(bench, Meta)),
+        check(19, PLACE, "consumer by MAP_PRIVATE is EINVAL", |bench| private(bench, Consumer)),
+        check(20, PLACE, "slots by MAP_PRIVATE are EINVAL", |bench| private(bench, Slots)),
+        check(21, PLACE, "two pages of meta are EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_META, 2 * bench.page))
+        }),
+        check(22, PLACE, "two pages of consumer are EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_CONSUMER, 2 * bench.page))
+        }),
+        check(23, PLACE, "a page more than slots is EINVAL", |bench| {
+            elsewhere(bench, |bytes| (MAP_SLOTS, bytes + bench.page))
+        }),
+        check(24, PLACE, "the page after meta is EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_META + bench.page as u64, bench.page))
+        }),
+        check(25, PLACE, "the page before consumer is EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_CONSUMER - bench.page as u64, bench.page))
+        }),
+        check(26, PLACE, "the page after consumer is EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_CONSUMER + bench.page as u64, bench.page))
+        }),
+        check(27, PLACE, "the page before slots is EINVAL", |bench| {
+            elsewhere(bench, |_| (MAP_SLOTS - bench.page as u64, bench.page))
+        }),
+        check(28, PLACE, "the page after slots is EINVAL", |bench| {
+            elsewhere(bench, |bytes| (MAP_SLOTS + bytes as u64, bench.page))
+        }),
+        check(29, PLACE, "slots from their second page on and a page more are EINVAL", |bench| {
+            elsewhere(bench, |bytes| (MAP_SLOTS + bench.page as u64, bytes))
+        }),
+        check(30, PLACE, "a fourth region is EINVAL", |bench| {
+            elsewhere(bench, |_| (3 << 32, bench.page))
+        }),
+        check(31, PLACE, "the highest offset there is is EINVAL", |bench| {
+            let page = bench.page as u64;
+            elsewhere(bench, |_| (i64::MAX as u64 / page * page, bench.page))
+        }),
+        check(32, PLACE, "a part of the slots maps by its offset", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            let at = reader.made.slots_bytes as usize - bench.page;
+            let part = Mapping::read_only(&reader.raw, MAP_SLOTS + at as u64, bench.page)?;
+            let same = part.copy(0, bench.page) == reader.slots.copy(at, bench.page);
+            holds(same, || "got other bytes than at the same place of all".to_owned())
+        }),
+        check(33, PLACE, "meta does not grow by mremap(2)", |bench| grows(bench, Meta)),
+        check(34, PLACE, "consumer does not grow by mremap(2)", |bench| grows(bench, Consumer)),
+        check(35, PLACE, "slots do not grow by mremap(2)", |bench| grows(bench, Slots)),
+        check(36, PLACE, "meta is not written through /proc/self/mem", |bench| {
+            poked(bench, MAP_META)
+        }),
+        check(37, PLACE, "slots are not written through /proc/self/mem", |bench| {
+            poked(bench, MAP_SLOTS)
+        }),
+        check(38, PLACE, "a file opened to be read alone maps all to be read", |bench| {
+            let raw = Raw::open_read_only(&bench.path);
+            let made = configure(&raw, bench.shape())?;
+            [Meta, Consumer, Slots].into_iter().try_for_each(|region| {
+                map(bench, &raw, &made, region, PROT_READ, MAP_SHARED).map(drop).map_err(Into::into)
+            })
+        }),
+        check(
+            39,
+            PLACE,
+            "a file opened to be read alone does not map consumer writable",
+            |bench| {
+                let raw = Raw::open_read_only(&bench.path);
+                let made = configure(&raw, bench.shape())?;
+                let protection = PROT_READ | PROT_WRITE;
+                let mapped = map(bench, &raw, &made, Consumer, protection, MAP_SHARED);
+                refused(mapped, Errno::EACCES)
+            },
+        ),
+        check(40, PLACE, "fresh slots hold nothing", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            let dirty = reader.all().iter().position(|byte| *byte != 0);
+            equal("first byte that is not zero at", dirty, None)
+        }),
+        check(41, PLACE, "a fresh consumer page holds nothing", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            let dirty = reader.consumer.copy(0, bench.page).iter().position(|byte| *byte != 0);
+            equal("first byte that is not zero at", dirty, None)
+        }),
+        check(42, PLACE, "two mappings of a region are one memory", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            let again = Mapping::read_only(&reader.raw, MAP_CONSUMER, bench.page)?;
+            reader.set_index(0);
+            let page = reader.consumer.consumer();
+            page.consumer.store(0x5a5a_5a5a, std::sync::atomic::Ordering::SeqCst);
+            let seen = again.consumer().consumer.load(std::sync::atomic::Ordering::SeqCst);
+            page.consumer.store(0, std::sync::atomic::Ordering::SeqCst);
+            equal("consumer", seen, 0x5a5a_5a5a)
+        }),
+        check(43, "Life cycle", "what was received stays readable after STOP", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            let before = reader.all();
+            reader.stop()?;
+            sleep(Duration::from_millis(50));
+            holds(reader.all() == before, || "got other bytes in the slots".to_owned())
+        }),
+    ],
+};
+
+fn map(
+    bench: &Bench,
+    raw: &Raw,
+    made: &Config,
+    region: Region,
+    protection: i32,
+    flags: i32,
+) -> Result<Mapping, Errno> {
+    let (offset, bytes) = match region {
+        Meta => (MAP_META, bench.page),
+        Consumer => (MAP_CONSUMER, bench.page),
+        Slots => (MAP_SLOTS, made.slots_bytes as usize),
+    };
+    Mapping::new(raw, offset, bytes, protection, flags)
+}
+
+/// A region of a configured stream.
+fn had(
+    bench: &Bench,
+    region: Region,
+    protection: i32,
+    flags: i32,
+) -> Outcome<Result<Mapping, Errno>> {
+    let raw = bench.open()?;
+    let made = configure(&raw, bench.shape())?;
+    Ok(map(bench, &raw, &made, region, protection, flags))
+}
+
+fn absent(bench: &Bench, region: Region) -> Outcome {
+    let made = Config { slots_bytes: bench.page as u64, ..Config::default() };
+    refused(map(bench, &bench.open()?, &made, region, PROT_READ, MAP_SHARED), Errno::ENODATA)
+}
+
+fn unwritable(bench: &Bench, region: Region) -> Outcome {
+    refused(had(bench, region, PROT_READ | PROT_WRITE, MAP_SHARED)?, Errno::EPERM)?;
+    refused(had(bench, region, PROT_WRITE, MAP_SHARED)?, Errno::EPERM)
+}
+
+fn unexecutable(bench: &Bench, region: Region) -> Outcome {
+    match had(bench, region, PROT_READ | PROT_EXEC, MAP_SHARED)? {
+        // The kernel's own answer where /dev is mounted noexec.
+        Err(Errno::EPERM) => Ok(()),
+        mapped => refused(mapped, Errno::EINVAL),
+    }
+}
+
+fn private(bench: &Bench, region: Region) -> Outcome {
+    refused(had(bench, region, PROT_READ, MAP_PRIVATE)?, Errno::EINVAL)?;
+    refused(had(bench, region, PROT_READ | PROT_WRITE, MAP_PRIVATE)?, Errno::EINVAL)
+}
+
+fn protected(bench: &Bench, region: Region, protection: i32) -> Outcome {
+    let mapping = had(bench, region, PROT_READ, MAP_SHARED)??;
+    refused(mapping.protect(protection), Errno::EACCES)
+}
+
+fn elsewhere(bench: &Bench, place: impl FnOnce(usize) -> (u64, usize)) -> Outcome {
+    let raw = bench.open()?;
+    let made = configure(&raw, bench.shape())?;
+    let (offset, bytes) = place(made.slots_bytes as usize);
+    refused(Mapping::read_only(&raw, offset, bytes), Errno::EINVAL)
+}
+
+fn grows(bench: &Bench, region: Region) -> Outcome {
+    let raw = bench.open()?;
+    let made = configure(&raw, bench.shape())?;
+    let mut mapping = map(bench, &raw, &made, region, PROT_READ, MAP_SHARED)?;
+    let bytes = match region {
+        Slots => made.slots_bytes as usize,
+        Meta | Consumer => bench.page,
+    };
+    // Which error is the kernel's affair.
+    let grown = mapping.resize(bytes + bench.page);
+    holds(grown.is_err(), || "got success".to_owned())
+}
+
+/// A debugger's way of writing does not ask for protection.
+fn poked(bench: &Bench, offset: u64) -> Outcome {
+    let reader = Reader::configured(bench, bench.shape())?;
+    let mapping = if offset == MAP_META { &reader.meta } else { &reader.slots };
+    let memory = OpenOptions::new().write(true).open("/proc/self/mem")?;
+    let before = mapping.copy(0, 64);
+    if memory.write_at(&[0xaa; 8], mapping.address() as u64).is_ok() {
+        return Err(failed("got success"));
+    }
+    equal("bytes", mapping.copy(0, 64), before)
+}

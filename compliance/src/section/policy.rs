@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What happens when no slot is free, and when frames are due.
+
+use super::REFERENCE;
+use super::frame::monotonic_ns;
+use crate::bench::{Bench, LIMIT};
+use crate::check::{Outcome, Section, check, equal, holds};
+use crate::reader::{Frame, Reader};
+use board::ring::NEED_KICK;
+use board::uapi::{Config, Stats};
+use dmaframe_compliance::wait;
+use std::thread::sleep;
+use std::time::Duration;
+
+const PLACE: &str = "CONFIGURE";
+
+pub(super) const SECTION: Section = Section {
+    number: 11,
+    name: "Policies and intervals",
+    document: REFERENCE,
+    checks: &[
+        check(1, PLACE, "backpressure loses nothing for a slow reader", |bench| {
+            let reader = Reader::started(bench, Config { slots: 2, ..bench.shape() })?;
+            for sequence in 0..20 {
+                sleep(Duration::from_millis(2));
+                equal("sequence", reader.take()?.header.sequence.get(), sequence)?;
+            }
+            equal("lost", reader.stats()?.lost, 0)
+        }),
+        check(2, PLACE, "backpressure holds the source up while the ring is full", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            sleep(Duration::from_millis(50));
+            equal("frames", reader.stats()?.frames, reader.made.slots.into())
+        }),
+        check(3, PLACE, "paced backpressure skips an interval without a gap", |bench| {
+            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+            reader.fill()?;
+            sleep(Duration::from_millis(50));
+            for sequence in 0..20 {
+                equal("sequence", reader.take()?.header.sequence.get(), sequence)?;
+            }
+            Ok(())
+        }),
+        check(4, PLACE, "paced backpressure counts no loss", |bench| {
+            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+            reader.fill()?;
+            sleep(Duration::from_millis(50));
+            let now = reader.stats()?;
+            equal("lost and overruns", (now.lost, now.overruns), (0, 0))
+        }),
+        check(5, PLACE, "paced, no frame comes before its interval is over", |bench| {
+            let config = bench.paced(20_000);
+            let reader = Reader::configured(bench, config)?;
+            let before = monotonic_ns()?;
+            reader.start()?;
+            let interval = u64::from(config.interval_us) * 1000;
+            for (due, frame) in (1..).zip(reader.take_all(10)?) {
+                let passed = frame.header.published_ns.get().saturating_sub(before);
+                holds(passed >= due * interval, || format!("got frame {due} after {passed} ns"))?;
+            }
+            Ok(())
+        }),
+        check(6, PLACE, "paced, the first frame is not due at START", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            sleep(Duration::from_millis(100));
+            equal("producer", reader.producer(), 0)
+        }),
+        check(7, PLACE, "paced, frames go on coming", |bench| {
+            let reader = Reader::started(bench, bench.paced(bench.info.interval_us_min.max(500)))?;
+            reader.take_all(100).map(drop)
+        }),
+        check(8, PLACE, "drop counts a frame that is due while no slot is free", |bench| {
+            Reader::started(bench, bench.dropping())?.lose(5)
+        }),
+        check(9, PLACE, "drop keeps the first frames", |bench| {
+            let reader = Reader::started(bench, bench.dropping())?;
+            reader.lose(5)?;
+            reader.stop()?;
+            for (sequence, frame) in (0..).zip(reader.take_rest()?) {
+                equal("sequence", frame.header.sequence.get(), sequence)?;
+            }
+            equal("frames", reader.stats()?.frames, reader.made.slots.into())
+        }),
+        check(10, "Frame header", "lost is the gap in sequence, always", |bench| {
+            let (frames, _) = lossy(bench)?;
+            let mut next = 0;
+            for frame in &frames {
+                let (sequence, lost) = (frame.header.sequence.get(), frame.header.lost.get());
+                equal("lost", lost, sequence.wrapping_sub(next))?;
+                next = sequence + 1;
+            }
+            Ok(())
+        }),
+        check(11, "Frame header", "a reader that is late finds a gap", |bench| {
+            let (frames, _) = lossy(bench)?;
+            let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
+            holds(lost > 0, || "got none".to_owned())
+        }),
+        check(12, "GET_STATS", "frames and lost are all frames of the source", |bench| {
+            let (frames, now) = lossy(bench)?;
+            let next = frames.last().map_or(0, |frame| frame.header.sequence.get() + 1);
+            let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
+            equal("frames", now.frames, frames.len() as u64)?;
+            // What was lost after the last frame is in no header.
+            equal("frames and lost", now.frames + now.lost, next + (now.lost - lost))
+        }),
+        check(13, "GET_STATS", "overruns is not zero, nor above lost", |bench| {
+            let (_, now) = lossy(bench)?;
+            holds(0 < now.overruns && now.overruns <= now.lost, || format!("got {now:?}"))
+        }),
+        check(14, "GET_STATS", "an overrun that goes on is one", |bench| {
+            let reader = Reader::started(bench, bench.dropping())?;
+            reader.lose(20)?;
+            equal("overruns", reader.stats()?.overruns, 1)
+        }),
+        check(15, "GET_STATS", "the next overrun is another one", |bench| {
+            let reader = Reader::started(bench, bench.dropping())?;
+            reader.lose(5)?;
+            reader.set_index(reader.producer());
+            let again = || reader.stats().ok().filter(|now| now.overruns >= 2);
+            wait::until(LIMIT, "a second overrun", again).map(drop).map_err(Into::into)
+        }),
+        check(16, PLACE, "under drop frames come again once slots are free", |bench| {
+            let reader = Reader::started(bench, bench.dropping())?;
+            reader.lose(5)?;
+            let slots = reader.made.slots;
+            let frames = reader.take_all(2 * slots)?;
+            let last = frames.last().map_or(0, |frame| frame.header.sequence.get());
+            holds(last >= u64::from(2 * slots) + 4, || format!("got {last}"))
+        }),
+        check(17, "Ring protocol", "under drop a full ring asks for no kick", |bench| {
+            let reader = Reader::started(bench, bench.dropping())?;
+            reader.lose(5)?;
+            equal("NEED_KICK", reader.flags() & NEED_KICK, 0)
+        }),
+        check(18, "GET_STATS", "losses are no errors", |bench| {
+            let (_, now) = lossy(bench)?;
+            equal("errors and fault", (now.errors, now.fault), (0, 0))
+        }),
+    ],
+};
+
+/// What a reader that is late now and then gets, and the counters.
+fn lossy(bench: &Bench) -> Outcome<(Vec<Frame>, Stats)> {
+    let reader = Reader::started(bench, bench.dropping())?;
+    let mut frames = Vec::new();
+    for _ in 0..4 {
+        reader.lose(reader.stats()?.lost + 5)?;
+        frames.extend(reader.take_all(2 * reader.made.slots)?);
+    }
+    reader.stop()?;
+    frames.extend(reader.take_rest()?);
+    Ok((frames, reader.stats()?))
+}

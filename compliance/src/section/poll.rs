@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Readiness, by poll(2), epoll and SIGIO.
+
+use super::REFERENCE;
+use crate::bench::{Bench, LIMIT};
+use crate::check::{Outcome, Section, check, equal, holds};
+use crate::reader::Reader;
+use crate::sleeper::while_asleep;
+use board::uapi::Config;
+use dmaframe_compliance::raw::Raw;
+use dmaframe_compliance::wait;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+const PLACE: &str = "poll and signals";
+const NOTHING: PollFlags = PollFlags::empty();
+const READABLE: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLRDNORM);
+
+pub(super) const SECTION: Section = Section {
+    number: 12,
+    name: "poll and signals",
+    document: REFERENCE,
+    checks: &[
+        check(1, PLACE, "an idle device reports nothing", |bench| now(&bench.open()?, NOTHING)),
+        check(2, PLACE, "a configured stream reports POLLIN | POLLRDNORM", |bench| {
+            now(&Reader::configured(bench, bench.quiet())?.raw, READABLE)
+        }),
+        check(3, PLACE, "a running stream without a frame reports nothing", |bench| {
+            now(&Reader::started(bench, bench.quiet())?.raw, NOTHING)
+        }),
+        check(4, PLACE, "a frame that is ready is reported as POLLIN | POLLRDNORM", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            now(&reader.raw, READABLE)
+        }),
+        check(5, PLACE, "a stopped stream reports POLLIN | POLLRDNORM", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.stop()?;
+            now(&reader.raw, READABLE)
+        }),
+        check(6, PLACE, "a faulted stream reports POLLERR too", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            now(&reader.raw, READABLE | PollFlags::POLLERR)
+        }),
+        check(7, PLACE, "POLLERR ends with START", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.set_index(reader.producer());
+            reader.start()?;
+            now(&reader.raw, NOTHING)
+        }),
+        check(8, PLACE, "frames that were returned without a call are not reported", |bench| {
+            // All that a ring holds at once comes within an interval.
+            let reader = Reader::started(bench, bench.paced(1_000_000))?;
+            let quiet = || {
+                reader.set_index(reader.producer());
+                let events = wait::readable(&reader.raw, Duration::ZERO).ok()?;
+                (events.is_empty() && reader.producer() > 0).then_some(())
+            };
+            Ok(wait::until(LIMIT, "poll(2) to report nothing", quiet)?)
+        }),
+        check(9, PLACE, "poll(2) never reports what is not in the table", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            reader.fill()?;
+            let all = PollFlags::POLLOUT | PollFlags::POLLWRNORM | PollFlags::POLLPRI | READABLE;
+            let mut fds = [PollFd::new(reader.raw.as_fd(), all)];
+            poll(&mut fds, PollTimeout::ZERO)?;
+            equal("events", fds[0].revents(), Some(READABLE))
+        }),
+        check(10, PLACE, "poll(2) sleeps until a frame comes", |bench| {
+            let reader = Reader::started(bench, bench.paced(50_000))?;
+            equal("events", wait::readable(&reader.raw, LIMIT)?, READABLE)?;
+            holds(reader.producer() > 0, || "got no frame".to_owned())
+        }),
+        check(11, PLACE, "STOP wakes who sleeps in poll(2)", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let events = while_asleep(|| asleep(&reader), |_| reader.stop())?;
+            equal("events", events?, READABLE)
+        }),
+        check(12, PLACE, "a fault wakes who sleeps in poll(2)", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let events = while_asleep(|| asleep(&reader), |_| reader.lie(1))?;
+            equal("events", events?, READABLE | PollFlags::POLLERR)
+        }),
+        check(13, PLACE, "epoll reports a level as long as it lasts", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            let epoll = epoll_of(&reader, EpollFlags::EPOLLIN)?;
+            for _ in 0..3 {
+                equal("events", next(&epoll)?, Some(EpollFlags::EPOLLIN))?;
+            }
+            Ok(())
+        }),
+        check(14, PLACE, "epoll reports an edge for each frame", |bench| {
+            let reader = Reader::started(bench, long(bench))?;
+            let epoll = epoll_of(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
+            // Nothing is taken: only a new frame is a new edge.
+            for _ in 0..5 {
+                equal("events", next(&epoll)?, Some(EpollFlags::EPOLLIN))?;
+            }
+            Ok(())
+        }),
+        check(15, PLACE, "with O_ASYNC each change is a SIGIO", |bench| {
+            let reader = Reader::configured(bench, long(bench))?;
+            listen(&reader.raw, OFlag::O_ASYNC)?;
+            reader.start()?;
+            for _ in 0..5 {
+                let before = SIGNALS.load(SeqCst);
+                let heard = || (SIGNALS.load(SeqCst) > before).then_some(());
+                wait::until(LIMIT, "SIGIO", heard)?;
+            }
+            Ok(())
+        }),
+        check(16, PLACE, "without O_ASYNC no SIGIO comes", |bench| {
+            let reader = Reader::configured(bench, bench.paced(1000))?;
+            listen(&reader.raw, OFlag::empty())?;
+            reader.start()?;
+            reader.reach(5)?;
+            equal("signals", SIGNALS.load(SeqCst), 0)
+        }),
+        check(17, PLACE, "poll(2) alone brings frames to a reader that never kicks", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            for _ in 0..10 {
+                reader.asked()?;
+                reader.set_index(reader.producer());
+                equal("events", wait::readable(&reader.raw, LIMIT)?, READABLE)?;
+            }
+            equal("kicks", reader.stats()?.kicks, 0)
+        }),
+    ],
+};
+
+/// A ring that is not full before a check that takes nothing has ended.
+fn long(bench: &Bench) -> Config {
+    let frame_bytes = bench.unit(&bench.source());
+    Config { frame_bytes, slots: bench.info.slots_max, ..bench.paced(20_000) }
+}
+
+fn now(raw: &Raw, want: PollFlags) -> Outcome {
+    equal("events", wait::readable(raw, Duration::ZERO)?, want)
+}
+
+/// poll(2), for as long as a check waits.
+fn asleep(reader: &Reader) -> nix::Result<PollFlags> {
+    wait::readable(&reader.raw, LIMIT)
+}
+
+fn epoll_of(reader: &Reader, flags: EpollFlags) -> Outcome<Epoll> {
+    let epoll = Epoll::new(EpollCreateFlags::empty())?;
+    epoll.add(&reader.raw, EpollEvent::new(flags, 0))?;
+    Ok(epoll)
+}
+
+/// The next event within the limit.
+fn next(epoll: &Epoll) -> Outcome<Option<EpollFlags>> {
+    let mut events = [EpollEvent::empty()];
+    let timeout = EpollTimeout::try_from(LIMIT).unwrap_or(EpollTimeout::NONE);
+    let count = epoll.wait(&mut events, timeout)?;
+    Ok((count > 0).then(|| events[0].events()))
+}
+
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    SIGNALS.fetch_add(1, SeqCst);
+}
+
+/// Counts SIGIO from now on, and gives the file `flag`.
+fn listen(raw: &Raw, flag: OFlag) -> Outcome {
+    let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler only adds to an atomic.
+    unsafe { sigaction(Signal::SIGIO, &action)? };
+    // SAFETY: the owner is this process; the call touches no memory.
+    let owned = unsafe { libc::fcntl(raw.file().as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+    Errno::result(owned)?;
+    let plain = OFlag::from_bits_retain(fcntl(raw.file(), FcntlArg::F_GETFL)?);
+    fcntl(raw.file(), FcntlArg::F_SETFL(plain | flag))?;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! read(2).
+
+use super::REFERENCE;
+use super::request::guard;
+use crate::bench::Bench;
+use crate::check::{Outcome, Section, Stop, check, equal, holds, refused};
+use crate::reader::{Frame, Reader, config, is_pattern, read, state, stats};
+use crate::sleeper::while_asleep;
+use board::frame::{HEADER_BYTES, parse};
+use board::stream::State;
+use board::uapi::Config;
+use dmaframe_compliance::mapping::Mapping;
+use dmaframe_compliance::raw::Raw;
+use nix::errno::Errno;
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+const PLACE: &str = "read";
+
+pub(super) const SECTION: Section = Section {
+    number: 13,
+    name: "read",
+    document: REFERENCE,
+    checks: &[
+        check(1, PLACE, "on an idle device read(2) starts a stream", |bench| {
+            let (raw, mut buffer) = idle(bench)?;
+            read(&raw, &mut buffer)?;
+            equal("state", state(&raw)?, State::Running as u32)
+        }),
+        check(2, PLACE, "the stream that read(2) starts is of the device's settings", |bench| {
+            let (raw, mut buffer) = idle(bench)?;
+            let settings = config(&raw)?;
+            read(&raw, &mut buffer)?;
+            let made = config(&raw)?;
+            let shape = Config { slot_stride: 0, header_bytes: 0, slots_bytes: 0, ..made };
+            equal("GET_CONFIG", shape, settings)
+        }),
+        check(3, PLACE, "read(2) gives header and payload of a whole frame", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let mut buffer = vec![0; bytes(&reader)];
+            equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+            let (header, payload) = parse(&buffer)?;
+            equal("sequence", header.sequence.get(), 0)?;
+            equal("payload", payload.len(), reader.made.frame_bytes as usize)
+        }),
+        check(4, PLACE, "read(2) gives the bytes that the slot has", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let slot = reader.slots.copy(0, bytes(&reader));
+            let mut buffer = vec![0; bytes(&reader)];
+            read(&reader.raw, &mut buffer)?;
+            holds(buffer == slot, || "got other bytes".to_owned())
+        }),
+        check(5, PLACE, "read(2) gives as many whole frames as fit", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let one = bytes(&reader);
+            let mut buffer = vec![0; 4 * one - 1];
+            equal("bytes", read(&reader.raw, &mut buffer)?, 3 * one)
+        }),
+        check(6, PLACE, "read(2) gives no more than are ready", |bench| {
+            let reader = Reader::waiting(bench)?;
+            reader.stop()?;
+            let (one, slots) = (bytes(&reader), reader.made.slots as usize);
+            let mut buffer = vec![0; (slots + 4) * one];
+            equal("bytes", read(&reader.raw, &mut buffer)?, slots * one)
+        }),
+        check(7, PLACE, "frames come in order, without a gap", |bench| {
+            let reader = Reader::started(bench, bench.shape())?;
+            let mut buffer = vec![0; 3 * bytes(&reader)];
+            let mut next = 0;
+            while next < 100 {
+                let count = read(&reader.raw, &mut buffer)?;
+                for frame in buffer[..count].chunks(bytes(&reader)) {
+                    equal("sequence", parse(frame)?.0.sequence.get(), next)?;
+                    next += 1;
+                }
+            }
+            Ok(())
+        }),
+        check(8, PLACE, "payloads of read frames are whole", |bench| {
+            bench.pattern()?;
+            let reader = Reader::started(bench, bench.shape())?;
+            let mut buffer = vec![0; bytes(&reader)];
+            for _ in 0..100 {
+                read(&reader.raw, &mut buffer)?;
+                let (header, payload) = parse(&buffer)?;
+                is_pattern(&[Frame { header: *header, payload: payload.to_vec() }])?;
+            }
+            Ok(())
+        }),
+        check(9, PLACE, "read(2) moves consumer for each frame", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let mut buffer = vec![0; 3 * bytes(&reader)];
+            read(&reader.raw, &mut buffer)?;
+            equal("consumer", reader.index(), 3)
+        }),
+        check(10, PLACE, "read(2) returns the slots of what it gave", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let slots = reader.made.slots;
+            let mut buffer = vec![0; slots as usize * bytes(&reader)];
+            let mut given = 0;
+            while given < 3 * slots {
+                given += (read(&reader.raw, &mut buffer)? / bytes(&reader)) as u32;
+            }
+            equal("kicks", reader.stats()?.kicks, 0)
+        }),
+        check(11, PLACE, "a buffer a byte short of a frame is EINVAL", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let mut buffer = vec![0; bytes(&reader) - 1];
+            refused(read(&reader.raw, &mut buffer), Errno::EINVAL)
+        }),
+        check(12, PLACE, "a buffer of one byte is EINVAL", |bench| {
+            refused(read(&Reader::waiting(bench)?.raw, &mut [0]), Errno::EINVAL)
+        }),
+        check(13, PLACE, "a buffer that is too short costs no frame", |bench| {
+            let reader = Reader::waiting(bench)?;
+            refused(read(&reader.raw, &mut [0; HEADER_BYTES]), Errno::EINVAL)?;
+            first(&reader)
+        }),
+        check(14, PLACE, "no address is EFAULT", |bench| {
+            let reader = Reader::waiting(bench)?;
+            refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)
+        }),
+        check(15, PLACE, "memory that is read-only is EFAULT", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let pages = bytes(&reader).next_multiple_of(bench.page);
+            let memory = Mapping::anonymous(pages, libc::PROT_READ);
+            refused(reader.read_to(memory.address(), bytes(&reader)), Errno::EFAULT)
+        }),
+        check(16, PLACE, "a bad address costs no frame", |bench| {
+            let reader = Reader::waiting(bench)?;
+            refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)?;
+            first(&reader)
+        }),
+        check(17, PLACE, "memory that ends in the second frame gives the first", |bench| {
+            let reader = short_frames(bench)?;
+            let one = bytes(&reader);
+            let memory = Mapping::anonymous(2 * bench.page, libc::PROT_READ | libc::PROT_WRITE);
+            guard(&memory, bench.page)?;
+            let place = memory.address() + bench.page - one - one / 2;
+            equal("bytes", reader.read_to(place, 2 * one)?, one)
+        }),
+        check(18, PLACE, "the frame that had no place is not lost", |bench| {
+            let reader = short_frames(bench)?;
+            let one = bytes(&reader);
+            let memory = Mapping::anonymous(2 * bench.page, libc::PROT_READ | libc::PROT_WRITE);
+            guard(&memory, bench.page)?;
+            reader.read_to(memory.address() + bench.page - one - one / 2, 2 * one)?;
+            let mut buffer = vec![0; one];
+            read(&reader.raw, &mut buffer)?;
+            equal("sequence", parse(&buffer)?.0.sequence.get(), 1)
+        }),
+        check(19, PLACE, "with O_NONBLOCK and no frame read(2) is EAGAIN", |bench| {
+            let raw = bench.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(bench, raw, bench.quiet())?;
+            reader.start()?;
+            let mut buffer = vec![0; bytes(&reader)];
+            refused(read(&reader.raw, &mut buffer), Errno::EAGAIN)
+        }),
+        check(20, PLACE, "with O_NONBLOCK read(2) gives what is ready", |bench| {
+            let raw = bench.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(bench, raw, bench.shape())?;
+            reader.start()?;
+            reader.fill()?;
+            first(&reader)
+        }),
+        check(21, PLACE, "with O_NONBLOCK a short buffer is EINVAL", |bench| {
+            let raw = bench.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(bench, raw, bench.quiet())?;
+            reader.start()?;
+            refused(read(&reader.raw, &mut [0; 8]), Errno::EINVAL)
+        }),
+        check(22, PLACE, "read(2) sleeps until a frame comes", |bench| {
+            let reader = Reader::started(bench, bench.paced(50_000))?;
+            first(&reader)
+        }),
+        check(23, PLACE, "STOP wakes who sleeps in read(2), with 0", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            equal("read", while_asleep(|| asleep(&reader), |_| reader.stop())?, Ok(0))
+        }),
+        check(24, PLACE, "a fault wakes who sleeps in read(2), with EIO", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            equal("read", while_asleep(|| asleep(&reader), |_| reader.lie(1))?, Err(Errno::EIO))
+        }),
+        check(25, PLACE, "a signal wakes who sleeps in read(2), with EINTR", |bench| {
+            let nothing = SigHandler::Handler(heard);
+            let action = SigAction::new(nothing, SaFlags::empty(), SigSet::empty());
+            // SAFETY: the handler does nothing.
+            unsafe { sigaction(Signal::SIGUSR1, &action)? };
+            let reader = Reader::started(bench, bench.quiet())?;
+            let woken = while_asleep(
+                || asleep(&reader),
+                |thread| Ok(pthread_kill(thread, Signal::SIGUSR1)?),
+            )?;
+            equal("read", woken, Err(Errno::EINTR))
+        }),
+        check(26, PLACE, "while a thread is in read(2) another one gets EBUSY", |bench| {
+            let reader = Reader::started(bench, bench.quiet())?;
+            let mut second = Ok(0);
+            let first = while_asleep(
+                || asleep(&reader),
+                |_| {
+                    second = read(&reader.raw, &mut vec![0; bytes(&reader)]);
+                    reader.stop()
+                },
+            )?;
+            refused(second, Errno::EBUSY)?;
+            equal("the first one's read", first, Ok(0))
+        }),
+        check(27, PLACE, "of a stream that was not started read(2) gives 0", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            equal("bytes", read(&reader.raw, &mut vec![0; bytes(&reader)])?, 0)
+        }),
+        check(28, PLACE, "of a stopped stream read(2) gives the rest, then 0", |bench| {
+            let reader = Reader::waiting(bench)?;
+            reader.stop()?;
+            let mut buffer = vec![0; bytes(&reader)];
+            for _ in 0..reader.made.slots {
+                equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+            }
+            equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
+            equal("bytes", read(&reader.raw, &mut buffer)?, 0)
+        }),
+        check(29, PLACE, "after 0 and START read(2) gives frames again", |bench| {
+            let reader = Reader::configured(bench, bench.shape())?;
+            let mut buffer = vec![0; bytes(&reader)];
+            equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
+            reader.start()?;
+            first(&reader)
+        }),
+        check(30, PLACE, "a file opened to be read alone gives frames", |bench| {
+            drop(idle(bench)?);
+            let raw = Raw::open_read_only(&bench.path);
+            let room = HEADER_BYTES + config(&raw)?.frame_bytes as usize;
+            equal("bytes", read(&raw, &mut vec![0; room])?, room)?;
+            equal("lost", stats(&raw)?.lost, 0)
+        }),
+    ],
+};
+
+extern "C" fn heard(_: libc::c_int) {}
+
+/// An idle device, and room for a frame of its settings, if one comes soon enough.
+fn idle(bench: &Bench) -> Outcome<(Raw, Vec<u8>)> {
+    let raw = bench.open()?;
+    let settings = config(&raw)?;
+    if settings.interval_us > 10_000_000 {
+        return Err(Stop::Skipped("the settings' interval is over ten seconds".to_owned()));
+    }
+    Ok((raw, vec![0; HEADER_BYTES + settings.frame_bytes as usize]))
+}
+
+/// Frames of which two are shorter than a page.
+fn short_frames(bench: &Bench) -> Outcome<Reader> {
+    let unit = bench.unit(&bench.source());
+    let frame_bytes = (bench.page as u32 / 4 / unit).max(1) * unit;
+    let reader = Reader::started(bench, Config { frame_bytes, ..bench.shape() })?;
+    reader.fill()?;
+    Ok(reader)
+}
+
+/// Bytes of a frame as it is read.
+fn bytes(reader: &Reader) -> usize {
+    HEADER_BYTES + reader.made.frame_bytes as usize
+}
+
+/// The next frame read is the stream's first.
+fn first(reader: &Reader) -> Outcome {
+    let mut buffer = vec![0; bytes(reader)];
+    equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+    equal("sequence", parse(&buffer)?.0.sequence.get(), 0)
+}
+
+/// read(2) of a frame, for as long as it takes.
+fn asleep(reader: &Reader) -> Result<usize, Errno> {
+    read(&reader.raw, &mut vec![0; bytes(reader)])
+}

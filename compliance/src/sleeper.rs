@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A thread that sleeps in a call, and what wakes it.
+
+use crate::bench::LIMIT;
+use crate::check::{Outcome, failed};
+use dmaframe_compliance::wait;
+use nix::sys::pthread::{Pthread, pthread_self};
+use nix::unistd::gettid;
+use std::sync::mpsc::channel;
+use std::thread;
+
+/// Does `during` while a thread sleeps in `call`, and returns what that returned.
+pub(crate) fn while_asleep<T: Send>(
+    call: impl FnOnce() -> T + Send,
+    during: impl FnOnce(Pthread) -> Outcome,
+) -> Outcome<T> {
+    let (sender, receiver) = channel();
+    thread::scope(|scope| {
+        let asleep = scope.spawn(move || {
+            // The receiver waits for it.
+            let _ = sender.send((gettid(), pthread_self()));
+            call()
+        });
+        let (tid, thread) = receiver.recv()?;
+        let done = wait::asleep(LIMIT, tid).map_err(Into::into).and_then(|()| during(thread));
+        let returned = asleep.join().map_err(|_| failed("the sleeper panicked"))?;
+        done.map(|()| returned)
+    })
+}
