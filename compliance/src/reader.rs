@@ -13,6 +13,7 @@ use dmaframe_compliance::raw::Raw;
 use dmaframe_compliance::wait;
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
+use std::sync::LazyLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use zerocopy::FromBytes;
@@ -249,11 +250,14 @@ pub(crate) fn config(raw: &Raw) -> Outcome<Config> {
 
 /// Each of `frames` must be the pattern, byte for byte.
 pub(crate) fn is_pattern(frames: &[Frame]) -> Outcome {
-    let mut reference = vec![0; pattern::REFERENCE_BYTES];
-    pattern::fill(&mut reference);
+    static REFERENCE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let mut reference = vec![0; pattern::REFERENCE_BYTES];
+        pattern::fill(&mut reference);
+        reference
+    });
     for frame in frames {
         let sequence = frame.header.sequence.get();
-        let wrong = pattern::mismatch(&reference, sequence, &frame.payload);
+        let wrong = pattern::mismatch(&REFERENCE, sequence, &frame.payload);
         holds(wrong.is_none(), || {
             let at = wrong.unwrap_or_default();
             format!("got {:#04x} at byte {at} of frame {sequence}", frame.payload[at])
