@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::bare_metal;
@@ -70,37 +70,44 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
         report.needed("everything a guest needs", || Guest::ready(checkout, first))
     };
 
-    if everything {
-        report.check("rustfmt", || format(checkout, guest.as_ref()));
-        report.check("clippy", || clippy(checkout, guest.as_ref()));
-    }
-    report.tests("host tests", |count| host_tests(checkout, &filter, count));
-    report.tests("ring, loom", |count| cargo_tests(model::loom(checkout), &filter, count));
-    match model::miri(checkout) {
-        Some(miri) => report.tests("ring, miri", |count| cargo_tests(miri, &filter, count)),
-        None => say(format_args!(
-            "test ring, miri: left out, for this host has none: \
-             rustup toolchain install nightly --component miri,rust-src"
-        )),
-    }
-    if let Some(guest) = &guest {
+    std::thread::scope(|scope| {
+        // Its kernel takes longest of all to build, and other checks leave processors idle.
+        let both = first == Flavour::Default && wanted(Flavour::Debug) && guest.is_some();
+        let debug = both.then(|| scope.spawn(|| Guest::ready(checkout, Flavour::Debug)));
+
         if everything {
-            report.check("module, rustfmt", || {
-                succeed(guest.builder().command("rustfmt").args(["--check", "driver/main.rs"]))
-            });
-            report.check("board on bare metal", || bare_metal::check(guest, checkout));
-            report.check("checkpatch", || checkpatch(guest, checkout));
-            report.check("device-tree schema", || schema::check(guest, checkout));
+            report.check("rustfmt", || format(checkout, guest.as_ref()));
+            report.check("clippy", || clippy(checkout, guest.as_ref()));
         }
-        on_guest(&mut report, guest, checkout, &filter);
-    }
-    if first == Flavour::Default && wanted(Flavour::Debug) {
-        let guest = report
-            .needed("everything a debug guest needs", || Guest::ready(checkout, Flavour::Debug));
+        report.tests("host tests", |count| host_tests(checkout, &filter, count));
+        report.tests("ring, loom", |count| cargo_tests(model::loom(checkout), &filter, count));
+        match model::miri(checkout) {
+            Some(miri) => report.tests("ring, miri", |count| cargo_tests(miri, &filter, count)),
+            None => say(format_args!(
+                "test ring, miri: left out, for this host has none: \
+                 rustup toolchain install nightly --component miri,rust-src"
+            )),
+        }
         if let Some(guest) = &guest {
+            if everything {
+                report.check("module, rustfmt", || {
+                    succeed(guest.builder().command("rustfmt").args(["--check", "driver/main.rs"]))
+                });
+                report.check("board on bare metal", || bare_metal::check(guest, checkout));
+                report.check("checkpatch", || checkpatch(guest, checkout));
+                report.check("device-tree schema", || schema::check(guest, checkout));
+            }
             on_guest(&mut report, guest, checkout, &filter);
         }
-    }
+        if let Some(debug) = debug {
+            let guest = report.needed("everything a debug guest needs", || {
+                debug.join().map_err(|_| anyhow!("making it panicked"))?
+            });
+            if let Some(guest) = &guest {
+                on_guest(&mut report, guest, checkout, &filter);
+            }
+        }
+    });
     println!("{} passed, {} failed", report.count.passed, report.count.failed);
     report.count.failed == 0
 }
