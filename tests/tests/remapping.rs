@@ -112,7 +112,8 @@ impl Range {
         if address == MAP_FAILED {
             return Err(Errno::last());
         }
-        *self = Self { address: address.expose_provenance(), bytes: new };
+        // Not a new value: the old one would unmap the range.
+        (self.address, self.bytes) = (address.expose_provenance(), new);
         Ok(())
     }
 
