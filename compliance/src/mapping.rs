@@ -89,7 +89,8 @@ impl Mapping {
         if address == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        *self = Self { address: address.expose_provenance(), bytes };
+        // Not a new value: dropping the old one would unmap what stayed in its place.
+        (self.address, self.bytes) = (address.expose_provenance(), bytes);
         Ok(())
     }
 
@@ -106,6 +107,15 @@ impl Mapping {
         assert!(self.bytes >= size_of::<ConsumerPage>());
         // SAFETY: as for `meta`.
         unsafe { &*std::ptr::with_exposed_provenance(self.address) }
+    }
+
+    /// Reads a byte of each page.
+    pub fn touch(&self) {
+        for at in (0..self.bytes).step_by(4096) {
+            let byte = std::ptr::with_exposed_provenance::<AtomicU8>(self.address + at);
+            // SAFETY: the byte lies in the mapping; an atomic may change meanwhile.
+            unsafe { &*byte }.load(Ordering::Relaxed);
+        }
     }
 
     /// A copy of `bytes` bytes at `at`. Nothing is assumed about who else writes them.

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Allocations that fail: each one of each call, in turn. The call is refused with ENOMEM or
+//! does without, nothing is left behind, and the device works as before.
+//!
+//! Needs a kernel with fault injection (`/proc/thread-self/fail-nth`).
+
+use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use board::uapi::{self, Config, SourceInfo, Stats};
+use dmaframe::netlink::{Client, Settings};
+use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::mapping::{Mapping, PAGE};
+use dmaframe_tests::raw::{GOOD, QUIET, Raw};
+use dmaframe_tests::{DEVICES, LIMIT, Turn, driver};
+use nix::errno::Errno;
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+/// More allocations than any call makes.
+const MOST: u32 = 3000;
+
+/// Failures of this thread's allocations.
+struct FailNth(File);
+
+impl FailNth {
+    fn new() -> Self {
+        let knob = |path: &str, value: &str| {
+            fs::write(Path::new("/sys/kernel/debug").join(path), value).unwrap();
+        };
+        for (path, value) in [
+            ("failslab/ignore-gfp-wait", "N"),
+            ("failslab/verbose", "0"),
+            ("fail_page_alloc/ignore-gfp-wait", "N"),
+            ("fail_page_alloc/ignore-gfp-highmem", "N"),
+            ("fail_page_alloc/min-order", "0"),
+            ("fail_page_alloc/verbose", "0"),
+        ] {
+            knob(path, value);
+        }
+        let file = OpenOptions::new().read(true).write(true).open("/proc/thread-self/fail-nth");
+        Self(file.unwrap())
+    }
+
+    /// Runs `call`; its `n`-th allocation fails. False with the result when it had fewer.
+    fn during<T>(&self, n: u32, call: impl FnOnce() -> T) -> (T, bool) {
+        let mut text = [0; 16];
+        self.0.write_all_at(n.to_string().as_bytes(), 0).unwrap();
+        let result = call();
+        let left = self.0.read_at(&mut text, 0);
+        // This write may be what fails, and then has done what it should.
+        if self.0.write_all_at(b"0", 0).is_err() {
+            self.0.write_all_at(b"0", 0).unwrap();
+        }
+        (result, left.is_ok_and(|bytes| text[..bytes] == *b"0\n"))
+    }
+}
+
+/// A sweep over all calls.
+struct Sweep {
+    fail: FailNth,
+    progress: Sender<String>,
+}
+
+impl Sweep {
+    /// Lets each allocation of `call` fail in turn. `prepare` makes what it is called with, and
+    /// `check` looks at what is left of that after a refusal.
+    fn over<S, T: Debug>(
+        &self,
+        name: &str,
+        mut prepare: impl FnMut() -> S,
+        call: impl Fn(&S) -> Result<T, Errno>,
+        check: impl Fn(&S),
+    ) {
+        let (mut refused, mut survived) = (0, 0);
+        for n in 1.. {
+            assert!(n < MOST, "{name} allocates without end");
+            let state = prepare();
+            let (result, failed) = self.fail.during(n, || call(&state));
+            match (result, failed) {
+                (Ok(_), true) => survived += 1,
+                (Err(Errno::ENOMEM | Errno::ENOBUFS), true) => {
+                    refused += 1;
+                    check(&state);
+                }
+                (Ok(_), false) => break,
+                (Err(errno), _) => panic!("{name}, allocation {n}: {errno}"),
+            }
+        }
+        self.progress.send(format!("{name}: {refused} refused, {survived} done without")).unwrap();
+        stream_on_both();
+    }
+}
+
+fn stream_on_both() {
+    for device in DEVICES {
+        let mut stream = start(device, SHAPE);
+        let mut account = Account::of(&stream, SHAPE);
+        while account.frames < 40 {
+            account.take_next(&mut stream);
+        }
+        assert_eq!(account.lost, 0, "{device}");
+    }
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
+}
+
+fn probe(sweep: &Sweep) {
+    let unbound = || {
+        if driver::is_bound() {
+            driver::unbind().unwrap();
+        }
+    };
+    let nothing_left = |(): &()| {
+        assert!(!driver::is_bound());
+        for device in DEVICES {
+            assert!(!Path::new(device).exists(), "{device} is there without its driver");
+        }
+    };
+    let bind = |(): &()| driver::bind_alone().map_err(|error| errno_of(&error));
+    sweep.over("bind", unbound, bind, nothing_left);
+}
+
+fn file(sweep: &Sweep) {
+    sweep.over("open", || (), |()| Raw::try_open(DEVICES[0], 0), |()| drop(Raw::open(DEVICES[0])));
+
+    let opened = || Raw::open(DEVICES[0]);
+    let stopped = || {
+        let raw = Raw::open(DEVICES[0]);
+        raw.configure(QUIET).unwrap();
+        raw
+    };
+    let running = || Raw::streaming(DEVICES[0], GOOD).0;
+    let still = |raw: &Raw| assert!(raw.configure(GOOD).is_ok());
+    let simple = |raw: &Raw, request| raw.request(request, 0);
+    let nothing = |_: &Raw| ();
+    let mut info = [0_u64; 16];
+    let info = info.as_mut_ptr().expose_provenance();
+    sweep.over("GET_INFO", opened, |raw| raw.request(uapi::GET_INFO, info), nothing);
+    let source = |raw: &Raw| raw.exchange(uapi::GET_SOURCE, SourceInfo::default());
+    sweep.over("GET_SOURCE", opened, source, nothing);
+    let config = |raw: &Raw| raw.exchange(uapi::GET_CONFIG, Config::default());
+    sweep.over("GET_CONFIG", opened, config, nothing);
+    let stats = |raw: &Raw| raw.exchange(uapi::GET_STATS, Stats::default());
+    sweep.over("GET_STATS", running, stats, nothing);
+    sweep.over("CONFIGURE", opened, |raw| raw.configure(GOOD), still);
+    let large = Config { frame_bytes: 300_000, ..GOOD };
+    sweep.over("CONFIGURE, large", opened, |raw| raw.configure(large), still);
+    sweep.over("CONFIGURE, again", stopped, |raw| raw.configure(GOOD), still);
+    let start = |raw: &Raw| simple(raw, uapi::START);
+    sweep.over("START", stopped, start, |raw| start(raw).unwrap());
+    sweep.over("KICK", running, |raw| simple(raw, uapi::KICK), nothing);
+    sweep.over("STOP", running, |raw| simple(raw, uapi::STOP), nothing);
+}
+
+fn mapping(sweep: &Sweep) {
+    let configured = || {
+        let raw = Raw::open(DEVICES[0]);
+        let made = raw.configure(GOOD).unwrap();
+        (raw, made.slots_bytes as usize)
+    };
+    for (name, offset) in [
+        ("mmap, meta page", MAP_META),
+        ("mmap, consumer page", MAP_CONSUMER),
+        ("mmap, slots", MAP_SLOTS),
+    ] {
+        let map = |(raw, slots_bytes): &(Raw, usize)| {
+            let bytes = if offset == MAP_SLOTS { *slots_bytes } else { PAGE };
+            let mapping = Mapping::read_only(raw, offset, bytes)?;
+            mapping.touch();
+            Ok(mapping)
+        };
+        sweep.over(name, configured, map, |state| drop(map(state).unwrap()));
+    }
+}
+
+fn readiness(sweep: &Sweep) {
+    let quiet = || Raw::streaming(DEVICES[0], QUIET).0;
+    let poll = |raw: &Raw| {
+        let mut asked =
+            libc::pollfd { fd: raw.file().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one structure of the caller's.
+        Errno::result(unsafe { libc::poll(&raw mut asked, 1, 0) })
+    };
+    sweep.over("poll", quiet, poll, |raw| assert_eq!(poll(raw), Ok(0)));
+    let signal = |raw: &Raw| {
+        // SAFETY: F_SETFL has no memory of the caller's.
+        Errno::result(unsafe { libc::fcntl(raw.file().as_raw_fd(), libc::F_SETFL, libc::O_ASYNC) })
+    };
+    sweep.over("F_SETFL", quiet, signal, |raw| assert!(signal(raw).is_ok()));
+}
+
+fn read(sweep: &Sweep) {
+    let opened = || Raw::open(DEVICES[0]);
+    let read = |raw: &Raw| {
+        let mut frame = [0; 8192];
+        (&mut raw.file()).read(&mut frame).map_err(|error| errno_of(&error))
+    };
+    // A read that was refused may be tried again.
+    sweep.over("read, first", opened, read, |raw| assert!(read(raw).unwrap() > 4096));
+    let running = || Raw::streaming(DEVICES[0], GOOD).0;
+    sweep.over("read", running, read, |raw| assert!(read(raw).unwrap() > 4096));
+}
+
+fn sysfs(sweep: &Sweep) {
+    let attributes = Attributes::of(0);
+    let plain = |error| match error {
+        dmaframe::Error::Attribute { source, .. } => errno_of(&source),
+        error => panic!("{error}"),
+    };
+    for attribute in Attribute::ALL {
+        let read = |(): &()| attributes.read(attribute).map_err(plain);
+        sweep.over(attribute.name(), || (), read, |()| ());
+    }
+    for (attribute, value) in [(Attribute::Source, "pattern"), (Attribute::Slots, "16")] {
+        let write = |(): &()| attributes.write(attribute, value).map_err(plain);
+        sweep.over(&format!("{}, written", attribute.name()), || (), write, |()| ());
+    }
+}
+
+fn netlink(sweep: &Sweep) {
+    let plain = |error| match error {
+        dmaframe::Error::Refused { errno, .. } => errno,
+        dmaframe::Error::Socket(error) => errno_of(&error),
+        error => panic!("{error}"),
+    };
+    // Each request is a connection's only one: a refusal may leave half an answer in the socket.
+    let connected = || std::cell::RefCell::new(Some(Client::connect().unwrap()));
+    type Connection = std::cell::RefCell<Option<Client>>;
+    let with = |state: &Connection| state.borrow_mut().take().unwrap();
+    let get = |state: &Connection| with(state).device(0).map_err(plain);
+    sweep.over("netlink get", connected, get, |_| ());
+    let dump = |state: &Connection| {
+        let devices = with(state).devices().map_err(plain)?;
+        assert_eq!(devices.len(), DEVICES.len(), "a dump that succeeds is whole");
+        Ok(())
+    };
+    sweep.over("netlink dump", connected, dump, |_| ());
+    let settings = Settings { slots: Some(16), ..Settings::default() };
+    let set = |state: &Connection| with(state).set(0, &settings).map_err(plain);
+    sweep.over("netlink set", connected, set, |_| ());
+    let hear = |state: &Connection| with(state).events().map_err(plain);
+    sweep.over("netlink events", connected, hear, |_| ());
+}
+
+/// What kmemleak knows after two scans; an object must be some seconds old.
+fn leaks() -> String {
+    let file = "/sys/kernel/debug/kmemleak";
+    for _ in 0..2 {
+        thread::sleep(Duration::from_secs(6));
+        fs::write(file, "scan").unwrap();
+    }
+    fs::read_to_string(file).unwrap()
+}
+
+#[test]
+fn each_failed_allocation_is_told_or_done_without() {
+    let _turn = Turn::take();
+    if !Path::new("/proc/thread-self/fail-nth").exists() {
+        println!("not run: this kernel has no fault injection");
+        return;
+    }
+    let (progress, heard) = channel();
+    // In a thread of its own: a call that never ends is noticed.
+    let sweeping = thread::spawn(move || {
+        let sweep = Sweep { fail: FailNth::new(), progress };
+        for part in [probe, file, mapping, readiness, read, sysfs, netlink] {
+            part(&sweep);
+        }
+    });
+    let mut sweeps = 0;
+    loop {
+        match heard.recv_timeout(LIMIT * 2) {
+            Ok(line) => {
+                println!("{line}");
+                sweeps += 1;
+            }
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
+            Err(_) => panic!("a sweep did not end"),
+        }
+    }
+    sweeping.join().unwrap();
+    assert!(sweeps > 30, "{sweeps} sweeps");
+    assert_eq!(leaks(), "");
+}
