@@ -33,6 +33,9 @@ const LEAK: (&str, &str) = ("rust-leak", "net_rust_leak");
 /// Begins what the console says of a fault.
 const MARK: &str = "net: now ";
 
+/// A busy machine takes many minutes to boot the debug kernel.
+const SECONDS: u64 = 1800;
+
 /// Arguments: the mark, the fault that shows last, the others.
 const SCRIPT: &str = r#"
 mark=$1 last=$2
@@ -56,7 +59,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
         ["sh", "-c", SCRIPT, "net", MARK, LEAK.0].map(str::to_owned).into();
     command.extend(FAULTS.iter().map(|(fault, _)| (*fault).to_owned()));
     let put = vec![(module, "/root/net.ko".to_owned())];
-    let job = Job { command, put, may_complain: true, ..Job::default() };
+    let job = Job { command, put, may_complain: true, timeout: Some(SECONDS), ..Job::default() };
     let status = guest.run(&job, crate::guest::print)?;
     if status != 0 {
         bail!("the faults were not committed: status {status}");

@@ -26,7 +26,7 @@ const GUEST_SECONDS: u64 = 1500;
 /// And many times longer under the kernel's checkers.
 const DEBUG_SECONDS: u64 = 3600;
 /// Tests that need what only the debug kernel and its module have.
-const DEBUG_ONLY: &[&str] = &["fault"];
+const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
 /// Runs in the guest with the filter, if any, as its argument: a part of a program's name or of a
 /// test's.
 const RUNNER: &str = "\
