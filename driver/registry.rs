@@ -49,6 +49,10 @@ impl Drop for Place {
         let channel = channels.iter().position(|channel| channel.id == self.0);
         // Dropped after the lock is released: it may be the last reference.
         let _channel = channel.and_then(|index| channels.remove(index).ok());
+        if channels.is_empty() {
+            // Nobody drops a module's statics.
+            *channels = KVec::new();
+        }
         drop(channels);
     }
 }
