@@ -154,14 +154,6 @@ impl Inner {
             None => Err(ENODEV),
         }
     }
-
-    /// Leaves the ring to whoever has it mapped, and gives its slots back.
-    fn drop_stream(&mut self) {
-        if let Some(stream) = self.stream.take() {
-            self.last = stream.stats();
-            stream.detach();
-        }
-    }
 }
 
 impl Channel {
@@ -255,8 +247,7 @@ impl Channel {
     /// stays readable where it is mapped.
     pub(crate) fn shut_down(&self) {
         self.locked(|inner, events| {
-            self.stop_stream(inner, events);
-            inner.drop_stream();
+            self.drop_stream(inner, events);
             inner.hardware = None;
         });
         self.readiness.notify();
@@ -275,8 +266,7 @@ impl Channel {
     /// It is done with it.
     pub(crate) fn release(&self) {
         self.locked(|inner, events| {
-            self.stop_stream(inner, events);
-            inner.drop_stream();
+            self.drop_stream(inner, events);
             inner.open = false;
         });
     }
@@ -348,16 +338,16 @@ impl Channel {
     pub(crate) fn configure(&self, config: &Config) -> Result<Config> {
         let shape = config.shape().map_err(|_| EINVAL)?;
         self.check(&shape).map_err(|_| EINVAL)?;
-        self.locked(|inner, _| self.make_stream(inner, shape))
+        self.locked(|inner, events| self.make_stream(inner, shape, events))
     }
 
-    fn make_stream(&self, inner: &mut Inner, shape: Shape) -> Result<Config> {
+    fn make_stream(&self, inner: &mut Inner, shape: Shape, events: &mut Events) -> Result<Config> {
         inner.bound()?;
         if matches!(&inner.stream, Some(stream) if stream.state() == State::Running) {
             return Err(EBUSY);
         }
         // Give the old slots back first: there may not be memory for both.
-        inner.drop_stream();
+        self.drop_stream(inner, events);
         let hardware = inner.hardware.as_ref().ok_or(ENODEV)?;
         let stream = Stream::new(hardware, shape, self.engine.stamp().hz)?;
         let config = stream.config();
@@ -397,9 +387,6 @@ impl Channel {
     }
 
     fn stop_stream(&self, inner: &mut Inner, events: &mut Events) {
-        if inner.hardware.is_none() {
-            return;
-        }
         if let Some(stream) = &mut inner.stream {
             if stream.state() == State::Running {
                 self.halt_engine();
@@ -407,6 +394,18 @@ impl Channel {
                 events.add(Event::Stopped);
             }
         }
+    }
+
+    /// Leaves the ring to whoever has it mapped, and gives its slots back.
+    fn drop_stream(&self, inner: &mut Inner, events: &mut Events) {
+        let Some(stream) = inner.stream.take() else {
+            return;
+        };
+        if stream.state() == State::Running {
+            self.halt_engine();
+            events.add(Event::Stopped);
+        }
+        inner.last = stream.detach();
     }
 
     /// The interrupt's line is raised.
@@ -570,8 +569,10 @@ impl Channel {
         self.locked(|inner, events| {
             if inner.hardware.is_some() && inner.stream.is_none() {
                 let settings = inner.settings;
-                self.make_stream(inner, settings)?;
-                self.start_stream(inner, events)?;
+                self.make_stream(inner, settings, events)?;
+                // Or the next read would find a stream that somebody stopped.
+                self.start_stream(inner, events)
+                    .inspect_err(|_| self.drop_stream(inner, events))?;
             }
             Ok::<_, Error>(())
         })?;

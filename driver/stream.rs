@@ -260,11 +260,15 @@ impl Stream {
 
     /// Publishes what the stopped engine has completed, and ends.
     pub(crate) fn stop(&mut self) {
+        self.finish();
+        self.ring.meta().flags.store(STOPPED, Release);
+    }
+
+    fn finish(&mut self) {
         if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Stopped) {
             self.collect(&flight);
         }
         self.end();
-        self.ring.meta().flags.store(STOPPED, Release);
     }
 
     fn end(&mut self) {
@@ -273,9 +277,15 @@ impl Stream {
         self.show_counters();
     }
 
-    /// Leaves the ring to whoever has it mapped.
-    pub(crate) fn detach(self) {
-        self.ring.meta().flags.fetch_or(STOPPED | DETACHED, Release);
+    /// Stops, if it runs, and leaves the ring to whoever has it mapped. Its last counters.
+    pub(crate) fn detach(mut self) -> Stats {
+        if self.state() == State::Running {
+            self.finish();
+        }
+        let flags = &self.ring.meta().flags;
+        // In one store: a reader that saw the end alone would take it for an ordinary one.
+        flags.store(flags.load(Relaxed) & FAULTED | STOPPED | DETACHED, Release);
+        self.stats()
     }
 
     fn fail(&mut self, fault: Fault, events: &mut Events) {
