@@ -251,8 +251,11 @@ impl Device {
             }
             Err(errno) => return Err(Error::request(&handle.path, "CONFIGURE", errno)),
         }
-        let ring = Ring::map(&handle.file, &config)
-            .map_err(|what| Error::Ring { path: handle.path.clone(), what })?;
+        let ring = Ring::map(&handle.file, &config).map_err(|what| match self.info() {
+            // It was unbound since it was configured.
+            Err(gone @ Error::Gone { .. }) => gone,
+            _ => Error::Ring { path: handle.path.clone(), what },
+        })?;
         Ok(Stream::new(Arc::clone(handle), ring))
     }
 }
