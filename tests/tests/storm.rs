@@ -17,7 +17,7 @@ fn storm(arguments: &[&str]) {
 #[test]
 fn on_both_devices() {
     let _turn = Turn::take();
-    storm(&["--seed", "20240229", "--calls", "60000", "--processes", "4"]);
+    storm(&["--seed", "20240229", "--calls", "20000", "--processes", "4"]);
     ordinary(&DEVICES);
 }
 
@@ -25,7 +25,7 @@ fn on_both_devices() {
 fn beside_a_stream() {
     let _turn = Turn::take();
     let witness = Witness::of(DEVICES[1]);
-    storm(&["--seed", "31", "--calls", "30000", "--processes", "3", "--device", DEVICES[0]]);
+    storm(&["--seed", "31", "--calls", "12000", "--processes", "3", "--device", DEVICES[0]]);
     witness.ask();
     ordinary(&DEVICES);
 }

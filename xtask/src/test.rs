@@ -27,6 +27,21 @@ const GUEST_SECONDS: u64 = 1500;
 const DEBUG_SECONDS: u64 = 3600;
 /// Tests that need what only the debug kernel and its module have.
 const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
+/// Tests that take the debug kernel many minutes each: a run on both kernels has them on the
+/// default one alone.
+const DEBUG_LONG: &[&str] = &[
+    "command",
+    "compliance",
+    "frames",
+    "inheritance",
+    "lifecycle",
+    "neighbour",
+    "netlink",
+    "permission",
+    "remapping",
+    "storm",
+    "unbind",
+];
 /// Runs in the guest with the filter, if any, as its argument: a part of a program's name or of a
 /// test's.
 const RUNNER: &str = "\
@@ -48,18 +63,16 @@ pub(crate) struct Selection {
     /// Only what needs no guest: no builder, no kernel
     #[arg(long)]
     quick: bool,
-    /// Only this kernel's guest, instead of both
+    /// Only this kernel's guest; without, both, the debug one with those tests that are quick there
     #[arg(long, value_enum)]
     kernel: Option<Flavour>,
-    /// Only tests whose names, or whose program's, contain this, and no other checks
+    /// Only checks and tests whose names, or whose program's, contain this
     filter: Option<String>,
 }
 
 /// Runs them; true when all passed.
 pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
-    let mut report = Report::default();
-    let filter: Vec<String> = selection.filter.iter().cloned().collect();
-    let everything = filter.is_empty();
+    let mut report = Report { filter: selection.filter.clone(), ..Report::default() };
 
     let wanted =
         |flavour| !selection.quick && selection.kernel.is_none_or(|kernel| kernel == flavour);
@@ -75,36 +88,36 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
         let both = first == Flavour::Default && wanted(Flavour::Debug) && guest.is_some();
         let debug = both.then(|| scope.spawn(|| Guest::ready(checkout, Flavour::Debug)));
 
-        if everything {
-            report.check("rustfmt", || format(checkout, guest.as_ref()));
-            report.check("clippy", || clippy(checkout, guest.as_ref()));
+        report.check("rustfmt", || format(checkout, guest.as_ref()));
+        report.check("clippy", || clippy(checkout, guest.as_ref()));
+        report.tests("host tests", |filter, count| host_tests(checkout, filter, count));
+        if report.chosen("ring, loom") {
+            report.tests("ring, loom", |_, count| cargo_tests(model::loom(checkout), count));
         }
-        report.tests("host tests", |count| host_tests(checkout, &filter, count));
-        report.tests("ring, loom", |count| cargo_tests(model::loom(checkout), &filter, count));
-        match model::miri(checkout) {
-            Some(miri) => report.tests("ring, miri", |count| cargo_tests(miri, &filter, count)),
-            None => say(format_args!(
-                "test ring, miri: left out, for this host has none: \
-                 rustup toolchain install nightly --component miri,rust-src"
-            )),
+        if report.chosen("ring, miri") {
+            match model::miri(checkout) {
+                Some(miri) => report.tests("ring, miri", |_, count| cargo_tests(miri, count)),
+                None => say(format_args!(
+                    "test ring, miri: left out, for this host has none: \
+                     rustup toolchain install nightly --component miri,rust-src"
+                )),
+            }
         }
         if let Some(guest) = &guest {
-            if everything {
-                report.check("module, rustfmt", || {
-                    succeed(guest.builder().command("rustfmt").args(["--check", "driver/main.rs"]))
-                });
-                report.check("board on bare metal", || bare_metal::check(guest, checkout));
-                report.check("checkpatch", || checkpatch(guest, checkout));
-                report.check("device-tree schema", || schema::check(guest, checkout));
-            }
-            on_guest(&mut report, guest, checkout, &filter);
+            report.check("module, rustfmt", || {
+                succeed(guest.builder().command("rustfmt").args(["--check", "driver/main.rs"]))
+            });
+            report.check("board on bare metal", || bare_metal::check(guest, checkout));
+            report.check("checkpatch", || checkpatch(guest, checkout));
+            report.check("device-tree schema", || schema::check(guest, checkout));
+            on_guest(&mut report, guest, checkout, &[]);
         }
         if let Some(debug) = debug {
             let guest = report.needed("everything a debug guest needs", || {
                 debug.join().map_err(|_| anyhow!("making it panicked"))?
             });
             if let Some(guest) = &guest {
-                on_guest(&mut report, guest, checkout, &filter);
+                on_guest(&mut report, guest, checkout, DEBUG_LONG);
             }
         }
     });
@@ -112,20 +125,18 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
     report.count.failed == 0
 }
 
-/// What is checked with each kernel.
-fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, filter: &[String]) {
+/// What is checked with each kernel; the test programs `left_out` are not.
+fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&str]) {
     let name = guest.kernel().flavour().name();
-    if filter.is_empty() {
-        report.check(&format!("module, clippy, {name} kernel"), || {
-            let (builder, kernel) = (guest.builder(), guest.kernel());
-            module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
-        });
-        if guest.kernel().flavour() == Flavour::Debug {
-            report.check("deliberate faults", || net::check(guest, checkout));
-        }
+    report.check(&format!("module, clippy, {name} kernel"), || {
+        let (builder, kernel) = (guest.builder(), guest.kernel());
+        module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
+    });
+    if guest.kernel().flavour() == Flavour::Debug {
+        report.check("deliberate faults", || net::check(guest, checkout));
     }
-    report.tests(&format!("guest tests, {name} kernel"), |count| {
-        guest_tests(guest, checkout, filter, count)
+    report.tests(&format!("guest tests, {name} kernel"), |filter, count| {
+        guest_tests(guest, checkout, left_out, filter, count)
     });
 }
 
@@ -151,12 +162,20 @@ impl Count {
 
 #[derive(Debug, Default)]
 struct Report {
+    filter: Option<String>,
     count: Count,
 }
 
 impl Report {
-    /// A check that passes or fails as one.
+    fn chosen(&self, name: &str) -> bool {
+        self.filter.as_ref().is_none_or(|filter| name.contains(filter))
+    }
+
+    /// A check that passes or fails as one, if it is chosen.
     fn check(&mut self, name: &str, check: impl FnOnce() -> Result<()>) {
+        if !self.chosen(name) {
+            return;
+        }
         let started = Instant::now();
         let result = check();
         if result.is_ok() {
@@ -183,11 +202,11 @@ impl Report {
         }
     }
 
-    /// Test runners that count for themselves.
-    fn tests(&mut self, name: &str, run: impl FnOnce(&mut Count) -> Result<()>) {
+    /// Test runners that filter and count for themselves.
+    fn tests(&mut self, name: &str, run: impl FnOnce(Option<&str>, &mut Count) -> Result<()>) {
         let started = Instant::now();
         let mut count = Count::default();
-        let result = run(&mut count);
+        let result = run(self.filter.as_deref(), &mut count);
         // A runner that could not run has counted nothing.
         if result.is_err() && count.failed == 0 {
             count.failed = 1;
@@ -254,16 +273,15 @@ fn succeed(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn host_tests(checkout: &Path, filter: &[String], count: &mut Count) -> Result<()> {
+fn host_tests(checkout: &Path, filter: Option<&str>, count: &mut Count) -> Result<()> {
     let mut cargo = Command::new(userland::cargo());
     cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast"]);
-    cargo.current_dir(checkout);
-    cargo_tests(cargo, filter, count)
+    cargo.current_dir(checkout).arg("--").args(filter);
+    cargo_tests(cargo, count)
 }
 
-/// Runs a `cargo test`, which has no arguments for its harnesses yet.
-fn cargo_tests(mut cargo: Command, filter: &[String], count: &mut Count) -> Result<()> {
-    cargo.arg("--").args(filter).stdin(Stdio::null()).stdout(Stdio::piped());
+fn cargo_tests(mut cargo: Command, count: &mut Count) -> Result<()> {
+    cargo.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("starting cargo")?;
     if let Some(output) = child.stdout.take() {
         pass_through(&mut BufReader::new(output), count)?;
@@ -275,7 +293,13 @@ fn cargo_tests(mut cargo: Command, filter: &[String], count: &mut Count) -> Resu
     Ok(())
 }
 
-fn guest_tests(guest: &Guest, checkout: &Path, filter: &[String], count: &mut Count) -> Result<()> {
+fn guest_tests(
+    guest: &Guest,
+    checkout: &Path,
+    left_out: &[&str],
+    filter: Option<&str>,
+    count: &mut Count,
+) -> Result<()> {
     let built = userland::tests(guest.builder(), checkout, guest.crates())?;
     if built.tests.is_empty() {
         bail!("the package dmaframe-tests has no tests");
@@ -286,7 +310,7 @@ fn guest_tests(guest: &Guest, checkout: &Path, filter: &[String], count: &mut Co
         let name = name_of(&test)?;
         // cargo adds a hash to a harness's name.
         let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
-        if debug || !DEBUG_ONLY.contains(&name) {
+        if (debug || !DEBUG_ONLY.contains(&name)) && !left_out.contains(&name) {
             put.push((test.clone(), format!("/tests/{name}")));
         }
     }
@@ -295,7 +319,7 @@ fn guest_tests(guest: &Guest, checkout: &Path, filter: &[String], count: &mut Co
         put.push((program, format!("/usr/bin/{name}")));
     }
     let mut command: Vec<String> = ["sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
-    command.extend_from_slice(filter);
+    command.extend(filter.map(str::to_owned));
     let seconds = if debug { DEBUG_SECONDS } else { GUEST_SECONDS };
     let with = vec![Addition::Python, Addition::StressNg];
     let job = Job { command, put, timeout: Some(seconds), with, ..Job::default() };
@@ -386,11 +410,19 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_chooses() {
+        let mut report = Report { filter: Some("clip".to_owned()), ..Report::default() };
+        report.check("rustfmt", || bail!("not chosen"));
+        report.check("clippy", || Ok(()));
+        assert_eq!(report.count, Count { passed: 1, failed: 0 });
+    }
+
+    #[test]
     fn a_runner_that_cannot_run_is_a_failure() {
         let mut report = Report::default();
-        report.tests("none", |_| bail!("cannot run"));
+        report.tests("none", |_, _| bail!("cannot run"));
         assert_eq!(report.count, Count { passed: 0, failed: 1 });
-        report.tests("some", |count| {
+        report.tests("some", |_, count| {
             count.failed = 2;
             bail!("two failed")
         });
