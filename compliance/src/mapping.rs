@@ -5,7 +5,7 @@ use crate::raw::Raw;
 use board::ring::{ConsumerPage, Meta};
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// A mapping, until it is dropped.
 #[derive(Debug)]
@@ -121,10 +121,19 @@ impl Mapping {
     /// A copy of `bytes` bytes at `at`. Nothing is assumed about who else writes them.
     pub fn copy(&self, at: usize, bytes: usize) -> Vec<u8> {
         assert!(at + bytes <= self.bytes);
-        let first = std::ptr::with_exposed_provenance::<AtomicU8>(self.address + at);
-        // SAFETY: the range lies in the mapping; atomics may change meanwhile.
-        let all = unsafe { std::slice::from_raw_parts(first, bytes) };
-        all.iter().map(|byte| byte.load(Ordering::Relaxed)).collect()
+        let first = std::ptr::with_exposed_provenance::<u8>(self.address + at);
+        // SAFETY: the range lies in the mapping; atomics may change meanwhile, and their alignment
+        // is checked.
+        let (head, words, tail) =
+            unsafe { std::slice::from_raw_parts(first.cast::<AtomicU8>(), bytes).align_to() };
+        let words: &[AtomicU64] = words;
+        let mut all = Vec::with_capacity(bytes);
+        all.extend(head.iter().map(|byte| byte.load(Ordering::Relaxed)));
+        for word in words {
+            all.extend_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        all.extend(tail.iter().map(|byte| byte.load(Ordering::Relaxed)));
+        all
     }
 }
 

@@ -141,6 +141,13 @@ impl Reader {
         Ok(wait::until(LIMIT, &format!("{frames} lost frames"), lost)?)
     }
 
+    /// Waits for that many overruns.
+    pub(crate) fn overrun(&self, overruns: u64) -> Outcome {
+        let counted = || self.stats().ok().filter(|now| now.overruns >= overruns);
+        wait::until(LIMIT, &format!("{overruns} overruns"), counted)?;
+        Ok(())
+    }
+
     fn at(&self, index: u32) -> usize {
         (index % self.made.slots) as usize * self.made.slot_stride as usize
     }
