@@ -70,7 +70,7 @@ pub(crate) fn skipped<T>(reason: impl Into<String>) -> Outcome<T> {
 
 /// `got` must be `want`.
 pub(crate) fn equal<T: PartialEq + Debug>(what: &str, got: T, want: T) -> Outcome {
-    holds(got == want, || format!("got {what} {got:x?}, not {want:x?}"))
+    holds(got == want, || format!("got {what} {got:?}, not {want:?}"))
 }
 
 /// `good` must be true; `seen` is what was seen.
