@@ -463,6 +463,29 @@ fn words(attributes: &[u8]) -> Option<String> {
         .and_then(|attribute| parse_string(attribute.value()).ok())
 }
 
+/// What the fuzzer calls: all that is read from a datagram, of our family and of the control one.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn understand(datagram: &[u8]) -> Result<()> {
+    for message in messages::<GenlCtrl>(datagram).into_iter().flatten() {
+        let NetlinkPayload::InnerMessage(inner) = message.payload else { continue };
+        for attribute in inner.payload.nlas {
+            if let GenlCtrlAttrs::McastGroups(groups) = attribute {
+                let _ = groups.iter().find_map(|group| group_id(group, "events"));
+            }
+        }
+    }
+    for message in messages::<Message>(datagram)? {
+        match message.payload {
+            NetlinkPayload::InnerMessage(inner) => drop(inner.payload.attributes()?),
+            NetlinkPayload::Error(error) => drop(error_words(&message.header, &error)),
+            NetlinkPayload::Done(done) => drop(words(&done.extended_ack)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

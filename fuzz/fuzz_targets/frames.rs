@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A recording: frames one after the other, as read(2) gives them and files keep them.
+#![no_main]
+
+use board::frame::{FrameError, HEADER_BYTES, parse, untear};
+use libfuzzer_sys::fuzz_target;
+use zerocopy::IntoBytes;
+
+fuzz_target!(|recording: &[u8]| {
+    let mut rest = recording;
+    let error = loop {
+        match parse(rest) {
+            Ok((header, payload)) => {
+                let frame = HEADER_BYTES + payload.len();
+                assert_eq!(payload.len(), header.payload_bytes.get() as usize);
+                assert_eq!([header.as_bytes(), payload].concat(), rest[..frame]);
+                untear(header.device_start.get(), header.device_end.get());
+                rest = &rest[frame..];
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(!error.to_string().is_empty());
+    if let FrameError::Short { need, have } = error {
+        assert!(need > have && have == rest.len());
+    }
+});
