@@ -15,6 +15,7 @@ mod net;
 mod progress;
 mod run;
 mod schema;
+mod soak;
 mod test;
 mod userland;
 
@@ -29,6 +30,7 @@ use crate::guest::{GUEST_FAILED, Guest, Job};
 use crate::kernel::Flavour;
 use crate::progress::say;
 use crate::run::Stream;
+use crate::soak::Soak;
 use crate::test::Selection;
 
 /// Builds the whole of dmaframe and runs it on a board in QEMU.
@@ -52,6 +54,11 @@ enum Task {
     ///
     /// Live rates are on standard error; the last line on standard output is the outcome.
     Run(Stream),
+    /// Stream, kill, lie, unbind and reload by chance for minutes on end.
+    ///
+    /// A line a minute, then one of figures; it fails unless every byte was right, every loss was
+    /// accounted for and the kernel had no complaint.
+    Soak(Soak),
     /// Run every check and test, host and guest.
     Test(Selection),
 }
@@ -103,6 +110,7 @@ fn perform(task: Task) -> Result<u8> {
             Guest::ready(&checkout, arguments.kernel)?.run(&job, guest::print)
         }
         Task::Run(stream) => run::run(&Guest::ready(&checkout, Flavour::Default)?, &stream),
+        Task::Soak(soak) => soak::run(&Guest::ready(&checkout, soak.kernel)?, &checkout, &soak),
         Task::Test(selection) => Ok(u8::from(!test::run(&checkout, &selection))),
     }
 }

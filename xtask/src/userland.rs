@@ -147,6 +147,22 @@ fn copy_directory(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Builds one program of the package `dmaframe-tests` for the guest.
+pub(crate) fn program(
+    builder: &Builder,
+    checkout: &Path,
+    crates: &Crates,
+    name: &str,
+) -> Result<PathBuf> {
+    let step = Step::short(&format!("building {name} for the guest"));
+    let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
+    build.args(["build", "--locked", "--release", "--target", TARGET]);
+    build.args([&jobs(), "--package", "dmaframe-tests", "--bin", name]);
+    step.run(&mut build, &checkout.join(format!("target/log/{name}.log")))?;
+    step.done();
+    Ok(checkout.join("target/guest").join(TARGET).join("release").join(name))
+}
+
 /// Programs of the package `dmaframe-tests`, built for the guest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct GuestTests {

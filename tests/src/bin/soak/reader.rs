@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A reader of one stream, whose shape and pauses are chance.
+
+use crate::chance::Chance;
+use crate::tally::Tally;
+use board::stream::{FRAME_BYTES_MAX, SLOTS_MAX};
+use dmaframe::{Device, Error, Frame, Policy, Shape, Stream};
+use dmaframe_tests::LIMIT;
+use dmaframe_tests::frames::{Account, start};
+use std::task::Poll;
+use std::time::Duration;
+
+const RING_BYTES: u64 = 32 << 20;
+const STREAM_BYTES: u64 = 8 << 20;
+const STREAM_FRAMES: u64 = 1000;
+
+#[derive(Clone, Copy, Debug)]
+enum Content {
+    Pattern,
+    /// A counter of 32-bit words that never runs backwards.
+    Counter,
+    /// Levels of pins that nobody drives.
+    Still,
+}
+
+/// A running stream and the account of it.
+pub(crate) struct Reader {
+    stream: Stream,
+    shape: Shape,
+    account: Account,
+    content: Content,
+    last: Option<u32>,
+    /// The slowest wait a while before some frames.
+    idles: bool,
+}
+
+impl Reader {
+    pub(crate) fn start(device: &str, chance: &mut Chance) -> Self {
+        let sources = Device::open(device).unwrap().sources().unwrap();
+        let source = &sources[chance.below(sources.len() as u64) as usize];
+        let content = match source.name.as_str() {
+            _ if source.pattern => Content::Pattern,
+            "systimer" => Content::Counter,
+            "gpio" => Content::Still,
+            other => panic!("how to verify source {other} is not known"),
+        };
+        let shape = shape(source.index, chance);
+        let stream = start(device, shape);
+        let account = Account::of(&stream, shape);
+        Self { stream, shape, account, content, last: None, idles: chance.once_in(3) }
+    }
+
+    /// Reads frames by the thousand or by the megabyte, then stops.
+    pub(crate) fn run(mut self, chance: &mut Chance, tally: &Tally) {
+        let bytes = u64::from(self.shape.frame_bytes);
+        let most = (STREAM_BYTES / bytes).clamp(2, STREAM_FRAMES);
+        let frames = 1 + chance.below(most);
+        while self.account.frames < frames {
+            assert!(self.take(chance).unwrap(), "the stream ended");
+        }
+        self.settle(tally);
+    }
+
+    /// Reads until the device is gone.
+    pub(crate) fn run_until_gone(mut self, chance: &mut Chance, tally: &Tally) {
+        let end = loop {
+            match self.take(chance) {
+                Ok(more) => assert!(more, "the stream ended"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(end, Error::Gone { .. }), "{end}");
+        let counters = self.stream.counters();
+        assert_eq!((self.account.frames, counters.errors), (counters.frames, 0), "{counters:?}");
+        self.account_for(counters.frames, counters.lost, counters.bytes, tally);
+    }
+
+    /// Takes the next frame and checks all of it. False at the stream's end.
+    fn take(&mut self, chance: &mut Chance) -> dmaframe::Result<bool> {
+        if self.idles && chance.once_in(50) {
+            chance.pause(Duration::from_millis(20));
+        }
+        match self.stream.next_timeout(LIMIT)? {
+            Poll::Ready(Some(frame)) => {
+                check(self.content, &frame, &mut self.account, &mut self.last);
+                Ok(true)
+            }
+            Poll::Ready(None) => Ok(false),
+            Poll::Pending => panic!("no frame came within {LIMIT:?}"),
+        }
+    }
+
+    /// Stops the stream, takes what is ready, and holds the account against all counters.
+    fn settle(mut self, tally: &Tally) {
+        self.stream.stop().unwrap();
+        while let Poll::Ready(Some(frame)) = self.stream.try_next().unwrap() {
+            check(self.content, &frame, &mut self.account, &mut self.last);
+        }
+        let stats = self.stream.stats().unwrap();
+        let counters = self.stream.counters();
+        assert_eq!((counters.frames, counters.lost), (stats.frames, stats.lost), "{stats:?}");
+        assert_eq!((stats.errors, stats.bad_consumer), (0, 0), "{stats:?}");
+        self.account_for(stats.frames, stats.lost, stats.bytes, tally);
+    }
+
+    /// Frames taken and lost are all that the source had. What was lost after the last frame is in
+    /// no header.
+    fn account_for(&self, frames: u64, lost: u64, bytes: u64, tally: &Tally) {
+        let (account, shape) = (&self.account, self.shape);
+        assert_eq!(account.frames, frames, "frames, {shape:?}");
+        assert!(account.lost <= lost, "{} in headers, {lost} counted, {shape:?}", account.lost);
+        assert_eq!(account.next + (lost - account.lost), frames + lost, "{shape:?}");
+        assert_eq!(bytes, frames * u64::from(shape.frame_bytes), "{shape:?}");
+        if shape.policy == Policy::Backpressure {
+            assert_eq!(lost, 0, "{shape:?}");
+        }
+        tally.stream(frames, bytes, lost);
+    }
+}
+
+fn check(content: Content, frame: &Frame<'_>, account: &mut Account, last: &mut Option<u32>) {
+    if let Content::Pattern = content {
+        return account.take(frame.header(), frame);
+    }
+    account.take_header(frame.header());
+    for (at, &word) in frame.as_slice_of::<u32>().unwrap().iter().enumerate() {
+        let before = last.replace(word).unwrap_or(word);
+        let right = match content {
+            // Half of the range is forward, half backward.
+            Content::Counter => word.wrapping_sub(before) <= i32::MAX as u32,
+            _ => word == before,
+        };
+        assert!(right, "frame {}: word {at} is {word:#x} after {before:#x}", frame.sequence());
+    }
+}
+
+fn shape(source: u32, chance: &mut Chance) -> Shape {
+    let frame_bytes = match chance.below(16) {
+        0..=2 => 4 + 4 * chance.below(64),
+        3..=9 => 4 + 4 * chance.below(2048),
+        10..=14 => 4 + 4 * chance.below(65_536),
+        _ => 4 + 4 * chance.below(u64::from(FRAME_BYTES_MAX) / 16),
+    };
+    let slot = (frame_bytes + 64).next_multiple_of(4096);
+    let most = (RING_BYTES / slot).min(SLOTS_MAX.into()).ilog2();
+    let slots = 1 << (1 + chance.below(most.into()));
+    let interval_us = chance.one_of(&[0, 0, 0, 200, 1000, 5000]);
+    let policy = match interval_us {
+        0 => Policy::Backpressure,
+        _ => chance.one_of(&[Policy::Backpressure, Policy::Drop]),
+    };
+    Shape { source, frame_bytes: frame_bytes as u32, slots, policy, interval_us }
+}
+
+/// What a process does that is to be killed: streams, one after the other.
+pub(crate) fn read_for_ever(device: &str, seed: u64) -> ! {
+    let mut chance = Chance::new(seed);
+    let tally = Tally::default();
+    loop {
+        Reader::start(device, &mut chance).run(&mut chance, &tally);
+        println!("{tally}");
+    }
+}
