@@ -82,7 +82,7 @@ fn show(output: &mut dyn BufRead) -> Result<Option<String>> {
 
 fn record(checkout: &Path, soak: &Soak, seed: u64, figures: &str) -> Result<()> {
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output().context("starting date")?;
-    let kernel = format!("{:?}", soak.kernel).to_lowercase();
+    let kernel = soak.kernel.name();
     let row = format!(
         "| {} | `cargo xtask soak --minutes {} --kernel {kernel} --seed {seed}` | {figures} |\n",
         String::from_utf8_lossy(&date.stdout).trim(),
