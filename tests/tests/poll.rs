@@ -159,7 +159,7 @@ fn a_signal_comes_for_each_change() {
     fcntl(raw.file(), FcntlArg::F_SETFL(plain)).unwrap();
     let before = heard();
     raw.request(uapi::START, 0).unwrap();
-    wait::until("frames", || (raw.stats().frames >= 5).then_some(()));
-    // One may have been on its way; a second of the same kind waits for the first.
-    assert!(heard() <= before + 1, "{before} before, {} now", heard());
+    wait::until("frames", || (raw.stats().frames >= 20).then_some(()));
+    // One may have been in its handler, and one of the same kind waiting for it.
+    assert!(heard() <= before + 2, "{before} before, {} now", heard());
 }
