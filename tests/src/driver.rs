@@ -5,7 +5,7 @@ use crate::DEVICES;
 use crate::process::Run;
 use nix::errno::Errno;
 use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
@@ -57,6 +57,16 @@ pub fn bind() -> io::Result<()> {
 /// Those of writing the driver's `bind`.
 pub fn bind_alone() -> io::Result<()> {
     fs::write(Path::new(DRIVER).join("bind"), platform_device())
+}
+
+/// The driver's `bind`, open, and what is to be written to it.
+///
+/// # Panics
+///
+/// If it cannot be opened.
+pub fn binding() -> (File, String) {
+    let bind = OpenOptions::new().write(true).open(Path::new(DRIVER).join("bind"));
+    (bind.unwrap(), platform_device())
 }
 
 /// Removes the module, without waiting for its users.

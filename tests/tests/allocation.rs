@@ -15,7 +15,7 @@ use dmaframe_tests::{DEVICES, LIMIT, Turn, driver};
 use nix::errno::Errno;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -118,14 +118,17 @@ fn probe(sweep: &Sweep) {
         if driver::is_bound() {
             driver::unbind().unwrap();
         }
+        driver::binding()
     };
-    let nothing_left = |(): &()| {
+    let nothing_left = |_: &(File, String)| {
         assert!(!driver::is_bound());
         for device in DEVICES {
             assert!(!Path::new(device).exists(), "{device} is there without its driver");
         }
     };
-    let bind = |(): &()| driver::bind_alone().map_err(|error| errno_of(&error));
+    let bind = |(bind, device): &(File, String)| {
+        (&*bind).write(device.as_bytes()).map_err(|error| errno_of(&error))
+    };
     sweep.over("bind", unbound, bind, nothing_left);
 }
 

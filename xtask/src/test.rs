@@ -27,19 +27,23 @@ const GUEST_SECONDS: u64 = 1500;
 const DEBUG_SECONDS: u64 = 3600;
 /// Tests that need what only the debug kernel and its module have.
 const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
-/// Tests that take the debug kernel many minutes each: a run on both kernels has them on the
-/// default one alone.
+/// Tests that a run on both kernels has on the default one alone: the kernel's checkers make many
+/// minutes of them, or tell little more.
 const DEBUG_LONG: &[&str] = &[
     "command",
     "compliance",
     "frames",
+    "gpio",
     "inheritance",
+    "ioctl",
     "lifecycle",
     "neighbour",
     "netlink",
     "permission",
     "remapping",
     "storm",
+    "sysfs",
+    "systimer",
     "unbind",
 ];
 /// Runs in the guest with the filter, if any, as its argument: a part of a program's name or of a
