@@ -280,7 +280,8 @@ impl Guest {
         let more = match self.kernel.flavour() {
             // KASAN would report nothing but the first fault.
             _ if job.may_complain => " kasan_multi_shot",
-            Flavour::Debug => " panic_on_warn=1",
+            // A host that is busy with other things is no stall of the guest's.
+            Flavour::Debug => " panic_on_warn=1 rcupdate.rcu_cpu_stall_timeout=300",
             Flavour::Default => "",
         };
         qemu.args(["-append", &format!("console=ttyAMA0,115200 panic=-1 rdinit=/init{more}")]);
