@@ -131,6 +131,10 @@ pub(crate) struct Channel {
     /// Held by the one reader that is in read(2).
     #[pin]
     reading: Mutex<()>,
+    /// Held by the one that sends events; taken under `inner`'s mutex, so that events are sent in
+    /// the order in which they came.
+    #[pin]
+    sending: Mutex<()>,
 }
 
 struct Inner {
@@ -198,6 +202,7 @@ impl Channel {
                     last: Stats::default(),
                 }),
                 reading <- new_mutex!(()),
+                sending <- new_mutex!(()),
             }),
             GFP_KERNEL,
         )
@@ -222,12 +227,12 @@ impl Channel {
         let before = inner.stream.as_ref().map(Stream::progress);
         let result = work(&mut inner, &mut events);
         let changed = before != inner.stream.as_ref().map(Stream::progress);
-        let snapshot = (events.0 != 0).then(|| self.snapshot_of(&inner));
+        let sending = (events.0 != 0).then(|| (self.sending.lock(), self.snapshot_of(&inner)));
         drop(inner);
         if changed {
             self.readiness.notify();
         }
-        if let Some(snapshot) = snapshot {
+        if let Some((_sending, snapshot)) = sending {
             for event in [
                 Event::Started,
                 Event::Overrun,

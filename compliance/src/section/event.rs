@@ -85,6 +85,7 @@ pub(super) const SECTION: Section = Section {
         check(8, "overrun", "the first loss is an overrun event", |bench| {
             let mut events = listen()?;
             let _reader = Reader::started(bench, bench.dropping())?;
+            equal("first event", next(bench, &mut events)?.event, Some(Event::Started))?;
             let event = the(Event::Overrun, bench, &mut events)?;
             equal("policy", event.policy, Some(Policy::Drop))?;
             holds(event.lost > Some(0), || format!("got {event:?}"))
