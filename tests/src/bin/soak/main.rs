@@ -6,6 +6,7 @@
 //! every byte of every stream was right and every loss accounted for.
 
 mod chance;
+mod failing;
 mod hostile;
 mod reader;
 mod round;

@@ -3,7 +3,7 @@
 
 use crate::chance::Chance;
 use crate::tally::Tally;
-use board::stream::{FRAME_BYTES_MAX, SLOTS_MAX};
+use board::stream::{FRAME_BYTES_MAX, Fault, SLOTS_MAX};
 use dmaframe::{Device, Error, Frame, Policy, Shape, Stream};
 use dmaframe_tests::LIMIT;
 use dmaframe_tests::frames::{Account, start};
@@ -62,17 +62,42 @@ impl Reader {
     }
 
     /// Reads until the device is gone.
-    pub(crate) fn run_until_gone(mut self, chance: &mut Chance, tally: &Tally) {
+    pub(crate) fn run_until_gone(self, chance: &mut Chance, tally: &Tally) {
+        self.run_until(0, |end| matches!(end, Error::Gone { .. }), chance, tally);
+    }
+
+    /// Reads until the stream stops at `fault`.
+    pub(crate) fn run_until_fault(self, fault: Fault, chance: &mut Chance, tally: &Tally) {
+        let is_it =
+            |end: &Error| matches!(end, Error::Faulted { fault: told, .. } if *told == fault);
+        self.run_until(1, is_it, chance, tally);
+        tally.fault();
+    }
+
+    /// Reads until an error that is `expected`, of which the driver has counted `errors`.
+    fn run_until(
+        mut self,
+        errors: u64,
+        expected: impl FnOnce(&Error) -> bool,
+        chance: &mut Chance,
+        tally: &Tally,
+    ) {
         let end = loop {
             match self.take(chance) {
                 Ok(more) => assert!(more, "the stream ended"),
                 Err(error) => break error,
             }
         };
-        assert!(matches!(end, Error::Gone { .. }), "{end}");
+        assert!(expected(&end), "{end}");
         let counters = self.stream.counters();
-        assert_eq!((self.account.frames, counters.errors), (counters.frames, 0), "{counters:?}");
+        let (frames, told) = (counters.frames, counters.errors);
+        assert_eq!((self.account.frames, told), (frames, errors), "{counters:?}");
         self.account_for(counters.frames, counters.lost, counters.bytes, tally);
+    }
+
+    /// Whether chains of more than one frame are to be expected.
+    pub(crate) fn has_long_chains(&self) -> bool {
+        self.shape.interval_us == 0 && self.shape.slots >= 8
     }
 
     /// Takes the next frame and checks all of it. False at the stream's end.

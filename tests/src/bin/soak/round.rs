@@ -2,6 +2,7 @@
 //! A round: one thing that is done to the driver while its devices stream.
 
 use crate::chance::Chance;
+use crate::failing;
 use crate::hostile;
 use crate::reader::Reader;
 use crate::tally::Tally;
@@ -26,15 +27,18 @@ pub(crate) enum Round {
     Rebind,
     /// The module goes and comes back.
     Reload,
+    /// One streams; the other's engine fails.
+    Fail,
 }
 
 /// The rounds there are, and how often each comes.
-const ALL: [(Round, u64); 5] = [
+const ALL: [(Round, u64); 6] = [
     (Round::Streams, 8),
     (Round::Kill, 3),
     (Round::Lie, 3),
     (Round::Rebind, 3),
     (Round::Reload, 1),
+    (Round::Fail, 3),
 ];
 
 impl Round {
@@ -76,6 +80,11 @@ impl Round {
             ),
             Self::Rebind => rebind(chance, tally),
             Self::Reload => reload(tally),
+            Self::Fail => together(
+                chance,
+                |chance| failing::read(victim, one as u32, chance, tally),
+                |chance| stream(other, chance, tally),
+            ),
         }
         if self != Self::Streams {
             // Whatever happened, an ordinary stream follows.

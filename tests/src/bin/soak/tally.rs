@@ -14,6 +14,7 @@ pub(crate) struct Tally {
     rebinds: AtomicU64,
     reloads: AtomicU64,
     hostile: AtomicU64,
+    faults: AtomicU64,
     errors: AtomicU64,
 }
 
@@ -43,6 +44,11 @@ impl Tally {
         self.hostile.fetch_add(values, Relaxed);
     }
 
+    /// Something that went wrong in the engine, on request.
+    pub(crate) fn fault(&self) {
+        self.faults.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn error(&self) {
         self.errors.fetch_add(1, Relaxed);
     }
@@ -64,6 +70,7 @@ impl fmt::Display for Tally {
             ("rebinds", &self.rebinds),
             ("reloads", &self.reloads),
             ("hostile", &self.hostile),
+            ("faults", &self.faults),
             ("errors", &self.errors),
         ] {
             write!(f, "{space}{name}={}", figure.load(Relaxed))?;
