@@ -6,12 +6,9 @@ use board::netlink::{Attribute, Command, EVENTS, Event, FAMILY, VERSION};
 use board::stream::{Fault, Policy, State};
 use netlink_packet_core::{
     DecodeError, DefaultNla, Emitable, ErrorMessage, NLM_F_ACK, NLM_F_CAPPED, NLM_F_DUMP,
-    NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-    NetlinkSerializable, Nla, NlasIterator, Parseable, ParseableParametrized, parse_string,
-    parse_u32, parse_u64,
+    NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla, NlasIterator, Parseable,
+    ParseableParametrized, parse_string, parse_u16, parse_u32, parse_u64,
 };
-use netlink_packet_generic::ctrl::nlas::{GenlCtrlAttrs, McastGrpAttrs};
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::errno::Errno;
@@ -21,6 +18,14 @@ use std::time::Duration;
 
 /// Bytes of a netlink message header.
 const HEADER_BYTES: usize = 16;
+/// The family that tells the numbers of the others, its request for one, and what it answers with.
+const CONTROL: u16 = 16;
+const GET_FAMILY: u8 = 3;
+const FAMILY_ID: u16 = 1;
+const FAMILY_NAME: u16 = 2;
+const MULTICAST_GROUPS: u16 = 7;
+const GROUP_NAME: u16 = 1;
+const GROUP_ID: u16 = 2;
 /// The attribute of an extended acknowledgement that is the kernel's own words.
 const ACK_MESSAGE: u16 = 1;
 /// More than the kernel puts into one datagram.
@@ -111,27 +116,20 @@ impl Client {
         // Only courtesies: without them an error has no words, or comes with its request.
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
-        let mut client = Self { socket, family: 0, events: None, sequence: 0 };
+        let mut client = Self { socket, family: CONTROL, events: None, sequence: 0 };
 
-        let question = GenlMessage::from_payload(GenlCtrl {
-            cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName(family.to_owned())],
-        });
+        let name = [family.as_bytes(), b"\0"].concat();
+        let question =
+            Message { command: GET_FAMILY, attributes: vec![DefaultNla::new(FAMILY_NAME, name)] };
         let answers =
             client.ask("find the family", NLM_F_ACK, question).map_err(|error| match error {
                 Error::Refused { errno: Errno::ENOENT, .. } => Error::NoFamily,
                 error => error,
             })?;
-        for attribute in answers.into_iter().flat_map(|answer: GenlCtrl| answer.nlas) {
-            match attribute {
-                GenlCtrlAttrs::FamilyId(id) => client.family = id,
-                GenlCtrlAttrs::McastGroups(groups) => {
-                    client.events = groups.iter().find_map(|one| group_id(one, group));
-                }
-                _ => {}
-            }
-        }
-        if client.family == 0 { Err(Error::NoFamily) } else { Ok(client) }
+        let found =
+            answers.iter().find_map(|answer| answer.family(group)).ok_or(Error::NoFamily)?;
+        (client.family, client.events) = found;
+        Ok(client)
     }
 
     /// One device.
@@ -142,7 +140,7 @@ impl Client {
     pub fn device(&mut self, id: u32) -> Result<Attributes> {
         let request = format!("get device {id}");
         let question = Message::new(Command::DeviceGet, vec![number(Attribute::Id, id)]);
-        let answers: Vec<Message> = self.ask_family(&request, NLM_F_ACK, question)?;
+        let answers: Vec<Message> = self.ask(&request, NLM_F_ACK, question)?;
         match answers.first() {
             Some(answer) => answer.attributes(),
             None => Err(Error::Message(format!("{request}: an answer without a device"))),
@@ -152,7 +150,7 @@ impl Client {
     /// All devices.
     pub fn devices(&mut self) -> Result<Vec<Attributes>> {
         let question = Message::new(Command::DeviceGet, Vec::new());
-        let answers: Vec<Message> = self.ask_family("get all devices", NLM_F_DUMP, question)?;
+        let answers: Vec<Message> = self.ask("get all devices", NLM_F_DUMP, question)?;
         answers.iter().map(Message::attributes).collect()
     }
 
@@ -178,7 +176,7 @@ impl Client {
             numbers.into_iter().filter_map(|(kind, value)| value.map(|value| number(kind, value))),
         );
         let question = Message::new(Command::DeviceSet, attributes);
-        self.ask_family(&format!("set device {id}"), NLM_F_ACK, question).map(drop)
+        self.ask(&format!("set device {id}"), NLM_F_ACK, question).map(drop)
     }
 
     /// Hears the events of all devices from now on.
@@ -190,18 +188,10 @@ impl Client {
         Ok(Events { socket: self.socket, family: self.family, waiting: Vec::new() })
     }
 
-    fn ask_family(&mut self, request: &str, flags: u16, message: Message) -> Result<Vec<Message>> {
+    /// Sends one request and gathers its answers up to the acknowledgement or the dump's end.
+    fn ask(&mut self, request: &str, flags: u16, message: Message) -> Result<Vec<Message>> {
         let mut message = GenlMessage::from_payload(message);
         message.set_resolved_family_id(self.family);
-        self.ask(request, flags, message)
-    }
-
-    /// Sends one request and gathers its answers up to the acknowledgement or the dump's end.
-    fn ask<F>(&mut self, request: &str, flags: u16, message: GenlMessage<F>) -> Result<Vec<F>>
-    where
-        F: std::fmt::Debug + GenlFamily + Emitable + ParseableParametrized<[u8], GenlHeader>,
-        GenlMessage<F>: NetlinkSerializable + NetlinkDeserializable,
-    {
         self.sequence += 1;
         let mut question = NetlinkMessage::from(message);
         question.header.flags = NLM_F_REQUEST | flags;
@@ -218,7 +208,7 @@ impl Client {
         };
         let mut answers = Vec::new();
         loop {
-            for answer in messages::<F>(&receive(&self.socket)?)? {
+            for answer in messages(&receive(&self.socket)?)? {
                 if answer.header.sequence_number != self.sequence {
                     continue;
                 }
@@ -269,7 +259,7 @@ impl Events {
                 Err(errno) => return Err(Error::Socket(errno.into())),
             }
             let mut heard = Vec::new();
-            for message in messages::<Message>(&receive(&self.socket)?)? {
+            for message in messages(&receive(&self.socket)?)? {
                 // The socket may still hold an answer from before it became a listener's.
                 let NetlinkPayload::InnerMessage(inner) = message.payload else { continue };
                 let is_event = inner.payload.command == Command::DeviceEvent as u8;
@@ -300,6 +290,18 @@ struct Message {
 impl Message {
     fn new(command: Command, attributes: Vec<DefaultNla>) -> Self {
         Self { command: command as u8, attributes }
+    }
+
+    /// The control family's answer: a family's number, and that of a group of it.
+    fn family(&self, group: &str) -> Option<(u16, Option<u32>)> {
+        let value = |kind| {
+            let attribute = self.attributes.iter().find(|attribute| attribute.kind() == kind)?;
+            let mut value = vec![0; attribute.value_len()];
+            attribute.emit_value(&mut value);
+            Some(value)
+        };
+        let id = parse_u16(&value(FAMILY_ID)?).ok()?;
+        Some((id, value(MULTICAST_GROUPS).and_then(|groups| group_id(&groups, group))))
     }
 
     fn attributes(&self) -> Result<Attributes> {
@@ -407,11 +409,17 @@ fn named<T: TryFrom<u32, Error = u32>>(
     T::try_from(parse_u32(value)?).map_err(|other| format!("{what} {other} is unknown").into())
 }
 
-fn group_id(group: &[McastGrpAttrs], name: &str) -> Option<u32> {
-    let named = group.iter().any(|part| matches!(part, McastGrpAttrs::Name(one) if one == name));
-    group.iter().find_map(|part| match part {
-        McastGrpAttrs::Id(id) if named => Some(*id),
-        _ => None,
+/// The number of the group of that name, among the control family's nested attributes.
+fn group_id(groups: &[u8], name: &str) -> Option<u32> {
+    NlasIterator::new(groups).filter_map(std::result::Result::ok).find_map(|group| {
+        let part = |kind| {
+            NlasIterator::new(group.value())
+                .filter_map(std::result::Result::ok)
+                .find(|part| part.kind() == kind)
+        };
+        let named = parse_string(part(GROUP_NAME)?.value()).is_ok_and(|found| found == name);
+        let id = parse_u32(part(GROUP_ID)?.value()).ok()?;
+        named.then_some(id)
     })
 }
 
@@ -430,13 +438,10 @@ fn receive(socket: &Socket) -> Result<Vec<u8>> {
     }
 }
 
-fn messages<F>(mut datagram: &[u8]) -> Result<Vec<NetlinkMessage<GenlMessage<F>>>>
-where
-    F: std::fmt::Debug + ParseableParametrized<[u8], GenlHeader>,
-{
+fn messages(mut datagram: &[u8]) -> Result<Vec<NetlinkMessage<GenlMessage<Message>>>> {
     let mut all = Vec::new();
     while !datagram.is_empty() {
-        let message = NetlinkMessage::<GenlMessage<F>>::deserialize(datagram)
+        let message = NetlinkMessage::<GenlMessage<Message>>::deserialize(datagram)
             .map_err(|error| Error::Message(error.to_string()))?;
         let aligned = (message.header.length as usize).next_multiple_of(4);
         datagram = datagram.get(aligned..).unwrap_or_default();
@@ -467,17 +472,12 @@ fn words(attributes: &[u8]) -> Option<String> {
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn understand(datagram: &[u8]) -> Result<()> {
-    for message in messages::<GenlCtrl>(datagram).into_iter().flatten() {
-        let NetlinkPayload::InnerMessage(inner) = message.payload else { continue };
-        for attribute in inner.payload.nlas {
-            if let GenlCtrlAttrs::McastGroups(groups) = attribute {
-                let _ = groups.iter().find_map(|group| group_id(group, "events"));
-            }
-        }
-    }
-    for message in messages::<Message>(datagram)? {
+    for message in messages(datagram)? {
         match message.payload {
-            NetlinkPayload::InnerMessage(inner) => drop(inner.payload.attributes()?),
+            NetlinkPayload::InnerMessage(inner) => {
+                let _ = inner.payload.family("events");
+                inner.payload.attributes()?;
+            }
             NetlinkPayload::Error(error) => drop(error_words(&message.header, &error)),
             NetlinkPayload::Done(done) => drop(words(&done.extended_ack)),
             _ => {}
@@ -511,7 +511,7 @@ mod tests {
         packet.serialize(&mut bytes);
         let twice = [bytes.clone(), bytes].concat();
 
-        let heard = messages::<Message>(&twice).unwrap();
+        let heard = messages(&twice).unwrap();
         assert_eq!(heard.len(), 2);
         let NetlinkPayload::InnerMessage(inner) = &heard[1].payload else { panic!("{heard:?}") };
         let attributes = inner.payload.attributes().unwrap();
@@ -532,7 +532,23 @@ mod tests {
     fn what_no_kernel_of_ours_sends_is_an_error() {
         let wrong = Message::new(Command::DeviceGet, vec![number(Attribute::State, 77)]);
         assert!(wrong.attributes().unwrap_err().to_string().contains("state 77"));
-        assert!(messages::<Message>(&[1, 2, 3]).is_err());
+        assert!(messages(&[1, 2, 3]).is_err());
+    }
+
+    #[test]
+    fn a_group_without_its_parts_is_none() {
+        let nest = |kind, value: &[u8]| {
+            let mut bytes = vec![0; DefaultNla::new(kind, value.to_vec()).buffer_len()];
+            DefaultNla::new(kind, value.to_vec()).emit(&mut bytes);
+            bytes
+        };
+        let (name, id) = (nest(GROUP_NAME, b"events\0"), nest(GROUP_ID, &7_u32.to_ne_bytes()));
+        let group = nest(1, &[name.clone(), id].concat());
+        assert_eq!(group_id(&group, "events"), Some(7));
+        assert_eq!(group_id(&group, "others"), None);
+        assert_eq!(group_id(&nest(1, &name), "events"), None);
+        // An attribute that is shorter than its own header.
+        assert_eq!(group_id(&nest(1, &[0; 4]), "events"), None);
     }
 
     /// Any kernel has the control family, which stands in for ours.
@@ -552,7 +568,7 @@ mod tests {
         // The control family checks attributes against its policy and says what it found wrong.
         let attributes = vec![DefaultNla::new(1, vec![1])];
         let question = Message { command: 3, attributes };
-        let error = client.ask_family("ask", NLM_F_ACK, question).unwrap_err();
+        let error = client.ask("ask", NLM_F_ACK, question).unwrap_err();
         let Error::Refused { message: Some(_), .. } = &error else { panic!("{error:?}") };
         assert!(error.to_string().starts_with("ask: "), "{error}");
     }
