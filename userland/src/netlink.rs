@@ -12,6 +12,7 @@ use netlink_packet_core::{
 use netlink_packet_generic::{GenlFamily, GenlHeader, GenlMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::errno::Errno;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -19,13 +20,13 @@ use std::time::Duration;
 /// Bytes of a netlink message header.
 const HEADER_BYTES: usize = 16;
 /// The family that tells the numbers of the others, its request for one, and what it answers with.
-const CONTROL: u16 = 16;
-const GET_FAMILY: u8 = 3;
-const FAMILY_ID: u16 = 1;
-const FAMILY_NAME: u16 = 2;
-const MULTICAST_GROUPS: u16 = 7;
-const GROUP_NAME: u16 = 1;
-const GROUP_ID: u16 = 2;
+const CONTROL: u16 = libc::GENL_ID_CTRL as u16;
+const GET_FAMILY: u8 = libc::CTRL_CMD_GETFAMILY as u8;
+const FAMILY_ID: u16 = libc::CTRL_ATTR_FAMILY_ID as u16;
+const FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;
+const MULTICAST_GROUPS: u16 = libc::CTRL_ATTR_MCAST_GROUPS as u16;
+const GROUP_NAME: u16 = libc::CTRL_ATTR_MCAST_GRP_NAME as u16;
+const GROUP_ID: u16 = libc::CTRL_ATTR_MCAST_GRP_ID as u16;
 /// The attribute of an extended acknowledgement that is the kernel's own words.
 const ACK_MESSAGE: u16 = 1;
 /// More than the kernel puts into one datagram.
