@@ -276,6 +276,8 @@ fn make(cache: &Cache, part: &Path) -> Result<()> {
         command.arg(format!("--customize-hook={hook}"));
     }
     command.arg("--customize-hook=chroot \"$1\" rm -rf /var/cache/apt/archives");
+    // What is cut short is made anew.
+    command.arg("--dpkgopt=force-unsafe-io");
     command.arg(SUITE).arg(part);
     step.run(&mut command, &cache.log("builder"))?;
     step.done();

@@ -82,6 +82,9 @@ const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
 
+/// How they are built.
+const WORKSPACE: &str = "Cargo.toml";
+
 /// The commands that the guest has, each of a package of its name.
 pub(crate) const COMMANDS: [&str; 2] = ["dmaframe", "dmaframe-compliance"];
 
@@ -100,7 +103,8 @@ pub(crate) fn commands(
     let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
     // Where the builder sees them: objects name their sources.
     inputs.push(builder.inside(&crates.directory)?.display().to_string());
-    for (_, manifest) in MEMBERS {
+    let manifests = MEMBERS.iter().map(|(_, manifest)| *manifest);
+    for manifest in manifests.chain([WORKSPACE]) {
         let path = checkout.join(manifest);
         inputs.push(
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
