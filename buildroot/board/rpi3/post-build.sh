@@ -1,0 +1,18 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Run by Buildroot when the root's files are in place, with the root as its argument.
+set -eu
+target=$1
+
+# ttyS0, the header's pins, is the console on a board; ttyAMA0 is the first that QEMU shows.
+getty='ttyAMA0::respawn:/sbin/getty -L ttyAMA0 115200 vt100'
+grep -qxF "$getty" "$target/etc/inittab" || echo "$getty" >>"$target/etc/inittab"
+
+# root has no password, and logs in here and nowhere else.
+printf '%s\n' ttyS0 ttyAMA0 >"$target/etc/securetty"
+
+data='LABEL=data	/data	ext4	defaults,noatime	0	2'
+if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
+	mkdir -p "$target/data"
+	grep -qxF "$data" "$target/etc/fstab" || echo "$data" >>"$target/etc/fstab"
+fi

@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Run by Buildroot when the images are made: puts them onto an SD card's image.
+set -eu
+board=$(dirname "$0")
+
+# An empty answer would make a card that no firmware boots.
+cd "$BINARIES_DIR"
+for file in Image bcm2837-rpi-3-b.dtb rpi-firmware/bootcode.bin rpi-firmware/start.elf \
+	rpi-firmware/fixup.dat rpi-firmware/config.txt rpi-firmware/cmdline.txt \
+	rpi-firmware/overlays/dmaframe.dtbo; do
+	if [ ! -s "$file" ]; then
+		echo "post-image.sh: $BINARIES_DIR/$file is missing" >&2
+		exit 1
+	fi
+done
+
+files=$(printf '\t\t\t"%s",\\n' rpi-firmware/* ./*.dtb Image)
+data=
+rm -f data.ext4
+if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
+	truncate -s 8M data.ext4
+	"$HOST_DIR/sbin/mkfs.ext4" -q -L data data.ext4
+	data=$(sed 's/$/\\n/' "$board/genimage-data.cfg.in" | tr -d '\n')
+fi
+sed -e "s|@BOOT_FILES@|$files|" -e "s|@DATA@|$data|" "$board/genimage.cfg.in" >genimage.cfg
+cd - >/dev/null
+
+support/scripts/genimage.sh -c "$BINARIES_DIR/genimage.cfg"

@@ -1,0 +1,26 @@
+################################################################################
+#
+# A kernel configuration that its fragments alone decide
+#
+################################################################################
+
+ifeq ($(BR2_LINUX_KERNEL_EXT_ALLNOCONFIG),y)
+
+LINUX_KCONFIG_DEFCONFIG = allnoconfig
+
+# Kconfig drops in silence what its dependencies do not allow.
+define LINUX_CHECK_FRAGMENTS
+	$(Q)dropped=$$(grep -h '^CONFIG_' $(LINUX_KCONFIG_FRAGMENT_FILES) | \
+			grep -vxF -f $(@D)/.config; \
+		sed -n 's/^# \(CONFIG_[A-Z0-9_]*\) is not set$$/\1=/p' \
+			$(LINUX_KCONFIG_FRAGMENT_FILES) | \
+			while read -r set; do grep "^$$set" $(@D)/.config; done); \
+	if [ -n "$$dropped" ]; then \
+		printf '%s\n' "The kernel's configuration cannot hold these lines of its fragments:" \
+			"$$dropped"; \
+		exit 1; \
+	fi
+endef
+LINUX_PRE_BUILD_HOOKS += LINUX_CHECK_FRAGMENTS
+
+endif
