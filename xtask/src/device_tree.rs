@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
 use crate::kernel::Kernel;
@@ -16,6 +16,30 @@ cpp -nostdinc -undef -x assembler-with-cpp -I "$2/scripts/dtc/include-prefixes" 
 dtc -@ -I dts -O dtb -o "$4/dmaframe.dtbo" "$4/dmaframe.dts"
 fdtoverlay -i "$3" -o "$4/board.dtb" "$4/dmaframe.dtbo"
 "#;
+
+/// Merges compiled overlays into a compiled tree, as the firmware does.
+pub(crate) fn apply(
+    builder: &Builder,
+    base: &Path,
+    overlays: &[PathBuf],
+    output: &Path,
+) -> Result<()> {
+    let mut merge = builder.command("fdtoverlay");
+    merge.arg("-i").arg(builder.inside(base)?).arg("-o").arg(builder.inside(output)?);
+    for overlay in overlays {
+        merge.arg(builder.inside(overlay)?);
+    }
+    // With nothing to merge it would print its usage.
+    if overlays.is_empty() {
+        fs::copy(base, output).with_context(|| format!("writing {}", output.display()))?;
+        return Ok(());
+    }
+    let merged = merge.output().context("starting fdtoverlay")?;
+    if !merged.status.success() {
+        bail!("fdtoverlay: {}\n{}", merged.status, String::from_utf8_lossy(&merged.stderr));
+    }
+    Ok(())
+}
 
 /// Compiles the overlay and merges it into the kernel's device tree.
 pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {

@@ -26,7 +26,7 @@ pub(crate) const TIMED_OUT: u8 = 124;
 const COMMAND_SECONDS: u64 = 300;
 const CONSOLE_SECONDS: u64 = 24 * 60 * 60;
 /// Ends what the port says by itself: what follows is the command's.
-const MARK: &[u8] = b"\x02dmaframe\n";
+pub(crate) const MARK: &[u8] = b"\x02dmaframe\n";
 /// Every card's size is a power of two; the file is sparse.
 const CARD_BYTES: u64 = 1 << 30;
 const CONSOLE_LINES: usize = 20;
@@ -315,7 +315,7 @@ pub(crate) fn print(output: &mut dyn BufRead) -> Result<()> {
 }
 
 /// Reads up to and with the mark, or to the end where there is none.
-fn skip_mark(output: &mut impl BufRead) -> Result<()> {
+pub(crate) fn skip_mark(output: &mut impl BufRead) -> Result<()> {
     let mut line = Vec::new();
     while !line.ends_with(MARK) {
         if output.read_until(b'\n', &mut line).context("reading the guest's output")? == 0 {
@@ -326,15 +326,20 @@ fn skip_mark(output: &mut impl BufRead) -> Result<()> {
 }
 
 /// A directory that is removed when dropped.
-struct Scratch {
+#[derive(Debug)]
+pub(crate) struct Scratch {
     path: PathBuf,
 }
 
 impl Scratch {
-    fn new(cache: &Cache) -> Result<Self> {
+    pub(crate) fn new(cache: &Cache) -> Result<Self> {
         let path = cache.path().join(format!("guest-{}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| format!("making {}", path.display()))?;
         Ok(Self { path })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -376,7 +381,7 @@ pub(crate) fn complaints(console: &str) -> Vec<&str> {
     console.lines().filter(|line| has(line, COMPLAINTS) && !has(line, HARMLESS)).collect()
 }
 
-fn tail(console: &str, path: &Path) -> String {
+pub(crate) fn tail(console: &str, path: &Path) -> String {
     let lines: Vec<&str> = console.lines().collect();
     let last = &lines[lines.len().saturating_sub(CONSOLE_LINES)..];
     format!(

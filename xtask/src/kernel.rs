@@ -12,7 +12,7 @@ use crate::builder::Builder;
 use crate::cache::{Cache, Key};
 use crate::progress::{Step, log_tail, say};
 
-const VERSION: &str = "7.3.4";
+pub(crate) const VERSION: &str = "7.3.4";
 /// Where the tarball and, beside it, its checksums are published.
 const TARBALLS: &str = "https://cdn.kernel.org/pub/linux/kernel/v7.x";
 /// The distribution's package of the same version.
@@ -175,6 +175,11 @@ impl Kernel {
     /// The boot image.
     pub(crate) fn image(&self) -> PathBuf {
         self.build.join("arch/arm64/boot/Image")
+    }
+
+    /// Its final configuration.
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.build.join(".config")
     }
 
     /// The board's device tree.
@@ -355,7 +360,7 @@ fn unset(line: &str) -> Option<&str> {
     line.strip_prefix("# ")?.strip_suffix(" is not set")
 }
 
-fn pair(name: &str, value: &Path) -> std::ffi::OsString {
+pub(crate) fn pair(name: &str, value: &Path) -> std::ffi::OsString {
     let mut pair = std::ffi::OsString::from(format!("{name}="));
     pair.push(value);
     pair

@@ -4,9 +4,12 @@
 mod bare_metal;
 mod builder;
 mod cache;
+mod card;
 mod debian;
 mod device_tree;
+mod external_tree;
 mod guest;
+mod image;
 mod initramfs;
 mod kernel;
 mod model;
@@ -50,6 +53,10 @@ enum Task {
     ///
     /// The command's output is on standard output. Without a command: an interactive console.
     Guest(GuestArguments),
+    /// Build the SD card's image with Buildroot.
+    ///
+    /// Begun again, it goes on where it was; our own sources are always built anew.
+    Image(image::Arguments),
     /// Boot the guest and stream frames from DMA to a program, verifying every byte.
     ///
     /// Live rates are on standard error; the last line on standard output is the outcome.
@@ -109,7 +116,8 @@ fn perform(task: Task) -> Result<u8> {
             )?;
             Guest::ready(&checkout, arguments.kernel)?.run(&job, guest::print)
         }
-        Task::Run(stream) => run::run(&Guest::ready(&checkout, Flavour::Default)?, &stream),
+        Task::Image(arguments) => image::build(&checkout, &arguments),
+        Task::Run(stream) => run::run(&checkout, &stream),
         Task::Soak(soak) => soak::run(&Guest::ready(&checkout, soak.kernel)?, &checkout, &soak),
         Task::Test(selection) => Ok(u8::from(!test::run(&checkout, &selection))),
     }

@@ -2,11 +2,20 @@
 //! One streaming run, live on standard error, its outcome one line on standard output.
 
 use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::card;
 use crate::guest::{Guest, Job};
+use crate::kernel::Flavour;
+
+/// A board that boots from a card takes its time over it.
+const CARD_SECONDS: u64 = 300;
+
+/// A frame, and how long the board took from its kernel's start to it.
+const FIRST: &str = r#"dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo "the first verified frame came $up s after the kernel's start""#;
 
 /// What is streamed.
 #[derive(Debug, Args)]
@@ -20,35 +29,51 @@ pub(crate) struct Stream {
     /// Frames that the ring holds
     #[arg(long, default_value_t = 16, value_name = "S")]
     slots: u64,
+    /// Boot this SD card's image instead, as `cargo xtask image` makes it
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
     /// End the guest by force after this many seconds
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
 }
 
 /// Streams in the guest, verifying every byte.
-pub(crate) fn run(guest: &Guest, stream: &Stream) -> Result<u8> {
-    let mut command = vec!["dmaframe".to_owned(), "stream".to_owned()];
-    for (option, value) in [
-        ("--frames", stream.frames),
-        ("--frame-bytes", stream.frame_bytes),
-        ("--slots", stream.slots),
-    ] {
-        command.extend([option.to_owned(), value.to_string()]);
-    }
-    command.extend(["--verify".to_owned(), "--stats".to_owned()]);
-    let job = Job { command, timeout: stream.timeout, ..Job::default() };
-
+pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
+    let command = stream.command();
     let mut summary = None;
-    let status = guest.run(&job, |output| {
+    let take = |output: &mut dyn BufRead| {
         summary = show(output, std::io::stderr().lock())?;
         Ok(())
-    })?;
+    };
+    let status = if let Some(image) = &stream.image {
+        let seconds = stream.timeout.unwrap_or(CARD_SECONDS);
+        let command = format!("{FIRST} && {}", command.join(" "));
+        card::run(checkout, image, &command, seconds, take)?
+    } else {
+        let job = Job { command, timeout: stream.timeout, ..Job::default() };
+        Guest::ready(checkout, Flavour::Default)?.run(&job, take)?
+    };
     match summary {
         Some(summary) => println!("{summary}"),
         None if status == 0 => bail!("dmaframe stream ended without its summary line"),
         None => {}
     }
     Ok(status)
+}
+
+impl Stream {
+    fn command(&self) -> Vec<String> {
+        let mut command = vec!["dmaframe".to_owned(), "stream".to_owned()];
+        for (option, value) in [
+            ("--frames", self.frames),
+            ("--frame-bytes", self.frame_bytes),
+            ("--slots", self.slots),
+        ] {
+            command.extend([option.to_owned(), value.to_string()]);
+        }
+        command.extend(["--verify".to_owned(), "--stats".to_owned()]);
+        command
+    }
 }
 
 /// Passes lines on as they come, but for the last summary, which is the result.

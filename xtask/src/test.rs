@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::bare_metal;
 use crate::debian::Addition;
+use crate::external_tree;
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
 use crate::model;
@@ -114,6 +115,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("board on bare metal", || bare_metal::check(guest, checkout));
             report.check("checkpatch", || checkpatch(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
+            report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
             on_guest(&mut report, guest, checkout, &[]);
         }
         if let Some(debug) = debug {
@@ -132,6 +134,11 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
 /// What is checked with each kernel; the test programs `left_out` are not.
 fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&str]) {
     let name = guest.kernel().flavour().name();
+    if guest.kernel().flavour() == Flavour::Default {
+        report.check("the image's kernel is the guest's", || {
+            external_tree::same_kernel(guest.kernel(), checkout)
+        });
+    }
     report.check(&format!("module, clippy, {name} kernel"), || {
         let (builder, kernel) = (guest.builder(), guest.kernel());
         module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
@@ -387,7 +394,7 @@ fn checkpatch(guest: &Guest, checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries =
         fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
     for entry in entries {
