@@ -5,6 +5,7 @@ mod check;
 mod get;
 mod info;
 mod monitor;
+mod report;
 mod set;
 mod stream;
 
@@ -46,6 +47,7 @@ enum Command {
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
+    Report(report::Arguments),
 }
 
 pub(crate) fn run(cli: Cli) -> Outcome {
@@ -55,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
     }
 }
 

@@ -79,7 +79,7 @@ fn as_json(info: &Info, sources: &[Source], settings: &Shape) -> serde_json::Val
     })
 }
 
-fn as_text(
+pub(super) fn as_text(
     path: impl std::fmt::Display,
     info: &Info,
     sources: &[Source],
