@@ -5,6 +5,7 @@ mod bare_metal;
 mod builder;
 mod cache;
 mod card;
+mod cross;
 mod debian;
 mod device_tree;
 mod external_tree;

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::bare_metal;
+use crate::cross;
 use crate::debian::Addition;
 use crate::external_tree;
 use crate::guest::{Guest, Job};
@@ -116,6 +117,16 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("checkpatch", || checkpatch(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
+            if report.chosen("cross") {
+                match cross::engine() {
+                    Some(engine) => {
+                        report.check("cross", || cross::check(guest, checkout, &engine));
+                    }
+                    None => say(format_args!(
+                        "test cross: left out, for this host has no cross                          (cargo install cross) or no docker or podman that runs"
+                    )),
+                }
+            }
             on_guest(&mut report, guest, checkout, &[]);
         }
         if let Some(debug) = debug {
