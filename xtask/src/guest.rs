@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::builder::Builder;
-use crate::cache::Cache;
+use crate::cache::{Cache, Lock};
 use crate::debian::Addition;
 use crate::initramfs::Archive;
 use crate::kernel::{Flavour, Kernel};
@@ -107,19 +107,26 @@ impl Guest {
         let own_source = own_source.as_deref();
         let builder = Builder::ready(&cache, checkout, own_source)?;
         let crates = Crates::ready(&cache, checkout)?;
-        let kernel = Kernel::ready(&cache, &builder, checkout, own_source, flavour)?;
-
         fs::create_dir_all(checkout.join("target")).context("making target")?;
-        let _lock = crate::cache::Lock::exclusive(&checkout.join("target/xtask.lock"))?;
-        // Each is a chain of crates that keeps one processor busy.
-        let (module, commands) = std::thread::scope(|scope| {
-            let commands = scope.spawn(|| userland::commands(&cache, &builder, checkout, &crates));
-            let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off);
-            (module, commands.join())
+        let lock = |name| Lock::exclusive(&checkout.join("target").join(name));
+        // The kernel's build begins with a chain of Rust crates that keeps one processor busy, and
+        // the module is one.
+        let (rest, commands) = std::thread::scope(|scope| {
+            let commands = scope.spawn(|| {
+                let _lock = lock("guest.lock")?;
+                userland::commands(&cache, &builder, checkout, &crates)
+            });
+            let kernel = Kernel::ready(&cache, &builder, checkout, own_source, flavour);
+            let rest = kernel.and_then(|kernel| {
+                let _lock = lock("driver.lock")?;
+                let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off)?;
+                let device_tree = device_tree::merge(&builder, checkout, &kernel)?;
+                Ok((kernel, module, device_tree))
+            });
+            (rest, commands.join())
         });
-        let module = module?;
+        let (kernel, module, device_tree) = rest?;
         let commands = commands.map_err(|_| anyhow!("building the commands panicked"))??;
-        let device_tree = device_tree::merge(&builder, checkout, &kernel)?;
         let checkout = checkout.to_owned();
         Ok(Self { cache, builder, checkout, kernel, module, device_tree, commands, crates })
     }
