@@ -123,7 +123,8 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
                         report.check("cross", || cross::check(guest, checkout, &engine));
                     }
                     None => say(format_args!(
-                        "test cross: left out, for this host has no cross                          (cargo install cross) or no docker or podman that runs"
+                        "test cross: left out, for this host has no cross (cargo install cross), or no \
+                         docker or podman that runs"
                     )),
                 }
             }
