@@ -207,9 +207,14 @@ impl Client {
             errno: Errno::from_raw(code.saturating_neg()),
             message,
         };
+        let unanswered = || Error::Refused {
+            request: request.to_owned(),
+            errno: Errno::ENOBUFS,
+            message: Some("no memory for the answer; it may have been done".to_owned()),
+        };
         let mut answers = Vec::new();
         loop {
-            for answer in messages(&receive(&self.socket)?)? {
+            for answer in messages(&receive(&self.socket, unanswered)?)? {
                 if answer.header.sequence_number != self.sequence {
                     continue;
                 }
@@ -260,7 +265,7 @@ impl Events {
                 Err(errno) => return Err(Error::Socket(errno.into())),
             }
             let mut heard = Vec::new();
-            for message in messages(&receive(&self.socket)?)? {
+            for message in messages(&receive(&self.socket, || Error::EventsLost)?)? {
                 // The socket may still hold an answer from before it became a listener's.
                 let NetlinkPayload::InnerMessage(inner) = message.payload else { continue };
                 let is_event = inner.payload.command == Command::DeviceEvent as u8;
@@ -424,15 +429,15 @@ fn group_id(groups: &[u8], name: &str) -> Option<u32> {
     })
 }
 
-/// One datagram: one or more whole messages.
-fn receive(socket: &Socket) -> Result<Vec<u8>> {
+/// One datagram: one or more whole messages. Of those that the kernel had no room for, `lost` tells.
+fn receive(socket: &Socket, lost: impl FnOnce() -> Error) -> Result<Vec<u8>> {
     loop {
         let mut datagram = Vec::with_capacity(DATAGRAM_BYTES);
         match socket.recv(&mut datagram, 0) {
             Ok(_) => return Ok(datagram),
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EINTR) => {}
-                Some(Errno::ENOBUFS) => return Err(Error::EventsLost),
+                Some(Errno::ENOBUFS) => return Err(lost()),
                 _ => return Err(Error::Socket(error)),
             },
         }
