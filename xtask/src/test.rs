@@ -43,6 +43,7 @@ const DEBUG_LONG: &[&str] = &[
     "netlink",
     "permission",
     "remapping",
+    "report",
     "storm",
     "sysfs",
     "systimer",
