@@ -122,11 +122,7 @@ impl Client {
         let name = [family.as_bytes(), b"\0"].concat();
         let question =
             Message { command: GET_FAMILY, attributes: vec![DefaultNla::new(FAMILY_NAME, name)] };
-        let answers =
-            client.ask("find the family", NLM_F_ACK, question).map_err(|error| match error {
-                Error::Refused { errno: Errno::ENOENT, .. } => Error::NoFamily,
-                error => error,
-            })?;
+        let answers = client.ask("find the family", NLM_F_ACK, question)?;
         let found =
             answers.iter().find_map(|answer| answer.family(group)).ok_or(Error::NoFamily)?;
         (client.family, client.events) = found;
@@ -202,10 +198,10 @@ impl Client {
         question.serialize(&mut bytes);
         self.socket.send(&bytes, 0).map_err(Error::Socket)?;
 
-        let refused = |code: i32, message| Error::Refused {
-            request: request.to_owned(),
-            errno: Errno::from_raw(code.saturating_neg()),
-            message,
+        let refused = |code: i32, message| match Errno::from_raw(code.saturating_neg()) {
+            // There is none of that name, or it is just going, with its module.
+            Errno::ENOENT | Errno::EPROTONOSUPPORT => Error::NoFamily,
+            errno => Error::Refused { request: request.to_owned(), errno, message },
         };
         let unanswered = || Error::Refused {
             request: request.to_owned(),
