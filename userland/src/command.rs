@@ -5,6 +5,7 @@ mod check;
 mod get;
 mod info;
 mod monitor;
+mod rates;
 mod report;
 mod set;
 mod stream;

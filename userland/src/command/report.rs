@@ -2,9 +2,9 @@
 //! `dmaframe report`.
 
 use super::check::{Check, Content, Expected};
+use super::rates::Rates;
 use super::{Outcome, info, print};
 use dmaframe::{Device, Policy, Shape, device};
-use nix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -285,14 +285,11 @@ fn measure(device: &Device, shape: Shape) -> Section {
         Expected { source: shape.source, frame_bytes: shape.frame_bytes, stream: stream.number() };
     let mut check = Check::new(expected, Content::pattern());
     let mut wrong = None;
-    let (mut latency, mut latency_max) = (Duration::ZERO, Duration::ZERO);
+    let mut rates = Rates::new();
     let began = Instant::now();
     while check.frames < FRAMES && began.elapsed() < TIME {
         if let Poll::Ready(Some(frame)) = stream.next_timeout(TIME)? {
-            let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?);
-            let late = now.saturating_sub(Duration::from_nanos(frame.published_ns()));
-            latency += late;
-            latency_max = latency_max.max(late);
+            rates.take(&frame);
             let words = check.take(frame.header(), frame.device_stamps(), &frame);
             wrong = wrong.or(words);
         }
@@ -300,16 +297,14 @@ fn measure(device: &Device, shape: Shape) -> Section {
     let seconds = began.elapsed().as_secs_f64();
     stream.stop()?;
     let engine = stream.counters().errors;
-    let mean = latency / u32::try_from(check.frames.max(1)).unwrap_or(u32::MAX);
     Ok(format!(
         "{} frames in {seconds:.2} s, {:.1} MB/s, lost {}, errors {} and of the engine {engine}, \
-         publication to reader {} us mean, {} us max{}",
+         {}{}",
         check.frames,
         check.bytes as f64 / seconds / 1e6,
         check.lost,
         check.errors,
-        mean.as_micros(),
-        latency_max.as_micros(),
+        rates.latency(),
         wrong.map(|words| format!("; first wrong: {words}")).unwrap_or_default(),
     ))
 }
