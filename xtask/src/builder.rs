@@ -73,18 +73,12 @@ const CUSTOMIZE: &[&str] = &[
 const HOST_FILES: &[&str] =
     &["/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"];
 
-/// Variables of the host that the builder's programs need to reach the network as the host does.
-const HOST_VARIABLES: &[&str] = &[
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "TERM",
-];
+/// Variables with which programs reach the network as the host does.
+pub(crate) const PROXIES: &[&str] =
+    &["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+/// Further variables of the host that the builder's programs need.
+const HOST_VARIABLES: &[&str] = &["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "TERM"];
 
 /// Where the cache appears in the builder.
 pub(crate) const CACHE: &str = "/cache";
@@ -200,7 +194,7 @@ impl Builder {
             command.arg(pair(file, file));
         }
         command.args(["--", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LANG=C.UTF-8"]);
-        for name in HOST_VARIABLES {
+        for name in HOST_VARIABLES.iter().chain(PROXIES) {
             if let Some(value) = std::env::var_os(name) {
                 command.arg(pair(name, value));
             }
@@ -226,7 +220,7 @@ impl Builder {
 }
 
 /// `name=value`
-fn pair(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> OsString {
+pub(crate) fn pair(name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> OsString {
     let mut pair = name.as_ref().to_owned();
     pair.push("=");
     pair.push(value);

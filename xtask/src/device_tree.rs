@@ -10,11 +10,10 @@ use crate::builder::Builder;
 use crate::kernel::Kernel;
 use crate::progress::Step;
 
-/// Arguments: overlay source, kernel source, base, output directory.
-const MERGE: &str = r#"
-cpp -nostdinc -undef -x assembler-with-cpp -I "$2/scripts/dtc/include-prefixes" "$1" "$4/dmaframe.dts"
-dtc -@ -I dts -O dtb -o "$4/dmaframe.dtbo" "$4/dmaframe.dts"
-fdtoverlay -i "$3" -o "$4/board.dtb" "$4/dmaframe.dtbo"
+/// Arguments: overlay source, kernel source, output directory.
+const COMPILE: &str = r#"
+cpp -nostdinc -undef -x assembler-with-cpp -I "$2/scripts/dtc/include-prefixes" "$1" "$3/dmaframe.dts"
+dtc -@ -I dts -O dtb -o "$3/dmaframe.dtbo" "$3/dmaframe.dts"
 "#;
 
 /// Merges compiled overlays into a compiled tree, as the firmware does.
@@ -46,12 +45,13 @@ pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Resu
     let output = checkout.join(format!("target/dts-{}", kernel.key()));
     fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
     let overlay = checkout.join("dts/dmaframe.dtso");
-    let arguments = [&overlay, kernel.source(), &kernel.device_tree(), &output]
-        .map(|path: &Path| builder.inside(path));
+    let arguments = [&overlay, kernel.source(), &output].map(|path: &Path| builder.inside(path));
     let arguments = arguments.into_iter().collect::<Result<Vec<_>>>()?;
 
     let step = Step::short("merging the device tree");
-    step.run(&mut builder.script(MERGE, arguments), &checkout.join("target/log/dts.log"))?;
+    step.run(&mut builder.script(COMPILE, arguments), &checkout.join("target/log/dts.log"))?;
+    let tree = output.join("board.dtb");
+    apply(builder, &kernel.device_tree(), &[output.join("dmaframe.dtbo")], &tree)?;
     step.done();
-    Ok(output.join("board.dtb"))
+    Ok(tree)
 }

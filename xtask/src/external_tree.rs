@@ -4,27 +4,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use crate::cache::{Cache, Key};
 use crate::guest::Guest;
 use crate::kernel::Kernel;
-use crate::progress::{Step, say};
+use crate::progress::say;
+use crate::python;
 use crate::test::collect_files;
 
-const REQUIREMENTS: &str = include_str!("../buildroot/requirements.txt");
 /// Symbols that the tree itself must define.
 const OURS: &[&str] = &["BR2_DMAFRAME_", "BR2_PACKAGE_DMAFRAME", "BR2_LINUX_KERNEL_EXT_"];
-
-/// Arguments: where the tools go, the list of what they are.
-const INSTALL: &str = r#"
-python3 -m venv "$1"
-"$1/bin/pip" install --quiet --no-deps --only-binary :all: -r "$2"
-"#;
 
 /// Arguments: the tree. Prints the symbols that it defines; a warning is a failure.
 const SYMBOLS: &str = r#"
@@ -46,12 +39,12 @@ for symbol in kconfig.unique_defined_syms:
 /// Checks what needs no Buildroot: Kconfig files, the defconfigs' symbols, shell scripts.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
-    let tools = builder.inside(&tools(guest.cache(), builder, checkout)?)?;
+    let tools = builder.inside(&python::tools(guest.cache(), builder, checkout, "buildroot")?)?;
     let tree = checkout.join("buildroot");
 
     let mut parse = builder.command(&tools.join("bin/python3").to_string_lossy());
     let defined = output(parse.arg("-c").arg(SYMBOLS).arg(builder.inside(&tree)?), "kconfig")?;
-    let defined: BTreeSet<&str> = defined.lines().collect();
+    let defined: BTreeSet<String> = defined.lines().map(str::to_owned).collect();
     let mut used = BTreeSet::new();
     let mut files = Vec::new();
     collect_files(&tree, &mut files)?;
@@ -64,8 +57,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
             used.extend(ours(&text));
         }
     }
-    let defined_owned: BTreeSet<String> = defined.iter().map(|name| (*name).to_owned()).collect();
-    faults.extend(used.difference(&defined_owned).map(|name| format!("{name} is not defined")));
+    faults.extend(used.difference(&defined).map(|name| format!("{name} is not defined")));
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
@@ -187,20 +179,6 @@ fn output(command: &mut Command, tool: &str) -> Result<String> {
         bail!("{tool}: {}\n{text}{errors}", output.status);
     }
     Ok(text)
-}
-
-fn tools(cache: &Cache, builder: &Builder, checkout: &Path) -> Result<PathBuf> {
-    let key = Key::of([REQUIREMENTS, &builder.key().to_string()]);
-    cache.directory(&format!("buildroot-tools-{key}"), |part| {
-        let step = Step::long("installing the tools that check Buildroot's tree", "once");
-        let list = builder.inside(&checkout.join("xtask/buildroot/requirements.txt"))?;
-        step.run(
-            &mut builder.script(INSTALL, [builder.inside(part)?, list]),
-            &cache.log("buildroot-tools"),
-        )?;
-        step.done();
-        Ok(())
-    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::builder::{PROXIES, pair};
 use crate::cache::Cache;
-use crate::kernel::pair;
 use crate::progress::{Step, log_tail, say};
 
 /// The release that the external tree is made for, where it is published, and its commit, which is
@@ -31,19 +31,7 @@ const STEP: &str = ">>> ";
 
 /// Of this machine's environment Buildroot sees these alone: cargo, for one, leaves variables that
 /// would mislead its own.
-const VARIABLES: &[&str] = &[
-    "PATH",
-    "HOME",
-    "LANG",
-    "TERM",
-    "LIBCLANG_PATH",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-];
+const VARIABLES: &[&str] = &["PATH", "HOME", "LANG", "TERM", "LIBCLANG_PATH"];
 
 /// Arguments: where to work, the repository, the release, its commit.
 const FETCH: &str = r#"
@@ -153,7 +141,7 @@ impl Make<'_> {
     fn command(&self) -> Command {
         let mut make = Command::new("make");
         make.env_clear();
-        for name in VARIABLES {
+        for name in VARIABLES.iter().chain(PROXIES) {
             if let Some(value) = std::env::var_os(name) {
                 make.env(name, value);
             }
@@ -164,7 +152,7 @@ impl Make<'_> {
             .unwrap_or_else(|| OsString::from(self.cache.path().join("buildroot-downloads")));
         make.env("BR2_DL_DIR", downloads);
         make.arg("-C").arg(self.buildroot);
-        make.arg(pair("BR2_EXTERNAL", &self.checkout.join("buildroot")));
+        make.arg(pair("BR2_EXTERNAL", self.checkout.join("buildroot")));
         make.arg(pair("O", self.output));
         make
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::builder::Builder;
+use crate::builder::{Builder, pair};
 use crate::cache::{Cache, Key};
 use crate::progress::{Step, log_tail, say};
 
@@ -358,12 +358,6 @@ fn symbol(line: &str) -> Option<&str> {
 /// The symbol that a configuration's line leaves out.
 fn unset(line: &str) -> Option<&str> {
     line.strip_prefix("# ")?.strip_suffix(" is not set")
-}
-
-pub(crate) fn pair(name: &str, value: &Path) -> std::ffi::OsString {
-    let mut pair = std::ffi::OsString::from(format!("{name}="));
-    pair.push(value);
-    pair
 }
 
 /// One job for each processor, and one that waits for a disk.

@@ -17,6 +17,7 @@ mod model;
 mod module;
 mod net;
 mod progress;
+mod python;
 mod run;
 mod schema;
 mod soak;
