@@ -20,7 +20,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -63,10 +63,12 @@ impl FailNth {
     }
 }
 
-/// A sweep over all calls.
+/// Sweeps, each over the allocations of one call.
 struct Sweep {
     fail: FailNth,
-    progress: Sender<String>,
+    /// Told of each call that came back.
+    alive: Sender<String>,
+    ended: Cell<u32>,
 }
 
 impl Sweep {
@@ -84,6 +86,7 @@ impl Sweep {
             assert!(n < MOST, "{name} allocates without end");
             let state = prepare();
             let (result, failed) = self.fail.during(n, || call(&state));
+            self.alive.send(format!("{name}, allocation {n}")).unwrap();
             match (result, failed) {
                 (Ok(_), true) => survived += 1,
                 (Err(Errno::ENOMEM | Errno::ENOBUFS), true) => {
@@ -94,8 +97,9 @@ impl Sweep {
                 (Err(errno), _) => panic!("{name}, allocation {n}: {errno}"),
             }
         }
-        self.progress.send(format!("{name}: {refused} refused, {survived} done without")).unwrap();
+        println!("{name}: {refused} refused, {survived} done without");
         stream_on_both();
+        self.ended.set(self.ended.get() + 1);
     }
 }
 
@@ -282,26 +286,24 @@ fn each_failed_allocation_is_told_or_done_without() {
         println!("not run: this kernel has no fault injection");
         return;
     }
-    let (progress, heard) = channel();
+    let (alive, heard) = channel();
     // In a thread of its own: a call that never ends is noticed.
     let sweeping = thread::spawn(move || {
-        let sweep = Sweep { fail: FailNth::new(), progress };
+        let sweep = Sweep { fail: FailNth::new(), alive, ended: Cell::new(0) };
         for part in [probe, file, mapping, readiness, read, sysfs, netlink] {
             part(&sweep);
         }
+        sweep.ended.get()
     });
-    let mut sweeps = 0;
-    loop {
-        match heard.recv_timeout(LIMIT * 2) {
-            Ok(line) => {
-                println!("{line}");
-                sweeps += 1;
-            }
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(_) => panic!("a sweep did not end"),
+    let mut last = String::new();
+    let silence = loop {
+        match heard.recv_timeout(LIMIT) {
+            Ok(call) => last = call,
+            Err(silence) => break silence,
         }
-    }
-    sweeping.join().unwrap();
+    };
+    assert_eq!(silence, RecvTimeoutError::Disconnected, "no call came back after {last}");
+    let sweeps = sweeping.join().unwrap();
     assert!(sweeps > 30, "{sweeps} sweeps");
     assert_eq!(leaks(), "");
 }
