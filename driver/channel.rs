@@ -40,6 +40,7 @@ use board::{
 use kernel::{
     device::Device,
     iov::IovIterDest,
+    mm::virt::VmaNew,
     new_mutex,
     page::PAGE_SIZE,
     prelude::*,
@@ -60,6 +61,9 @@ use kernel::{
 
 /// In [`Channel::completion`]: the chain ended; the low bits are the engine's error bits.
 const DONE: u64 = 1 << 63;
+
+/// Most rings that a program may have replaced and still hold mapped.
+const REPLACED_MAX: usize = 8;
 
 /// Events to be sent once the mutex is released: one bit each.
 #[derive(Default)]
@@ -143,6 +147,9 @@ struct Inner {
     /// What a stream becomes when nothing else is said.
     settings: Shape,
     stream: Option<Stream>,
+    /// Rings that were replaced while a program had them mapped: what it holds of the kernel's
+    /// memory has a limit. Never longer than [`REPLACED_MAX`], for which there is room.
+    replaced: KVec<Arc<Ring>>,
     open: bool,
     streams: u32,
     kicks: u64,
@@ -182,6 +189,7 @@ impl Channel {
             interval_us: first.interval_us,
         };
         let hardware = Hardware::new(ARef::from(dev), reference, &*engine)?;
+        let replaced = KVec::with_capacity(REPLACED_MAX, GFP_KERNEL)?;
         Arc::pin_init(
             try_pin_init!(Self {
                 id,
@@ -196,6 +204,7 @@ impl Channel {
                     hardware: Some(hardware),
                     settings,
                     stream: None,
+                    replaced,
                     open: false,
                     streams: 0,
                     kicks: 0,
@@ -253,6 +262,7 @@ impl Channel {
     pub(crate) fn shut_down(&self) {
         self.locked(|inner, events| {
             self.drop_stream(inner, events);
+            inner.replaced.clear();
             inner.hardware = None;
         });
         self.readiness.notify();
@@ -272,6 +282,7 @@ impl Channel {
     pub(crate) fn release(&self) {
         self.locked(|inner, events| {
             self.drop_stream(inner, events);
+            inner.replaced.clear();
             inner.open = false;
         });
     }
@@ -350,6 +361,19 @@ impl Channel {
         inner.bound()?;
         if matches!(&inner.stream, Some(stream) if stream.state() == State::Running) {
             return Err(EBUSY);
+        }
+        inner.replaced.retain(|ring| ring.is_mapped());
+        let ring = inner.stream.as_ref().map(|stream| &stream.ring);
+        let ring = ring.filter(|ring| ring.is_mapped()).cloned();
+        let mapped: u64 = Iterator::chain(inner.replaced.iter(), &ring)
+            .map(|ring| ring.bytes())
+            .sum();
+        if mapped + shape.ring_bytes(PAGE_SIZE as u32) > rules::RING_BYTES_MAX {
+            return Err(ENOBUFS);
+        }
+        if let Some(ring) = ring {
+            let kept = inner.replaced.push_within_capacity(ring);
+            kept.map_err(|_| ENOBUFS)?;
         }
         // Give the old slots back first: there may not be memory for both.
         self.drop_stream(inner, events);
@@ -476,11 +500,13 @@ impl Channel {
         }
     }
 
-    /// The ring to be mapped.
-    pub(crate) fn ring(&self) -> Result<Arc<Ring>> {
+    /// Maps what stands at `offset` of the ring. Under the mutex: the ring is not replaced, nor
+    /// asked whether it is mapped, meanwhile.
+    pub(crate) fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result {
         let inner = self.inner.lock();
         inner.bound()?;
-        Ok(inner.stream.as_ref().ok_or(ENODATA)?.ring.clone())
+        let stream = inner.stream.as_ref().ok_or(ENODATA)?;
+        stream.ring.mmap(vma, offset, shared)
     }
 
     fn stats_of(&self, inner: &Inner) -> Stats {

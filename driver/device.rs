@@ -64,7 +64,7 @@ impl CharDevice for Channel {
     }
 
     fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result {
-        self.ring()?.mmap(vma, offset, shared)
+        Channel::mmap(self, vma, offset, shared)
     }
 
     fn ioctl(&self, request: u32, argument: usize) -> Result<isize> {

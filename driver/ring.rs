@@ -172,6 +172,17 @@ impl Ring {
         self.slot(slot)?.read_to_user(bytes, iov)
     }
 
+    /// Bytes of all slots.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.stride as u64 * self.slots.len() as u64
+    }
+
+    /// Whether a program has any of it mapped.
+    pub(crate) fn is_mapped(&self) -> bool {
+        let mut slots = self.slots.iter().flat_map(|slot| &slot.blocks);
+        self.meta.is_mapped() || self.consumer.is_mapped() || slots.any(Pages::is_mapped)
+    }
+
     /// Maps what stands at `offset` of the file.
     pub(crate) fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result {
         // Of a private mapping, writes would go nowhere.

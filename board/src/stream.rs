@@ -220,7 +220,7 @@ impl Shape {
         if self.policy == Policy::Drop && us == 0 {
             return Err(ShapeError::DropUnpaced);
         }
-        let ring = u64::from(self.slot_stride(page_bytes)) * u64::from(self.slots);
+        let ring = self.ring_bytes(page_bytes);
         if ring > RING_BYTES_MAX {
             return Err(ShapeError::RingBytes(ring));
         }
@@ -231,5 +231,10 @@ impl Shape {
     /// shape that was checked.
     pub const fn slot_stride(&self, page_bytes: u32) -> u32 {
         (HEADER_BYTES as u32 + self.frame_bytes).next_multiple_of(page_bytes)
+    }
+
+    /// Bytes of all slots together, for a shape whose frames and slots are within their limits.
+    pub const fn ring_bytes(&self, page_bytes: u32) -> u64 {
+        self.slot_stride(page_bytes) as u64 * self.slots as u64
     }
 }

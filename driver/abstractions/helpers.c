@@ -26,6 +26,12 @@ void *dmaframe_page_address(const struct page *page)
 	return page_address(page);
 }
 
+int dmaframe_page_count(const struct page *page);
+int dmaframe_page_count(const struct page *page)
+{
+	return page_count(page);
+}
+
 dma_addr_t dmaframe_dma_map_page(struct device *dev, struct page *page,
 				 size_t size, enum dma_data_direction dir);
 dma_addr_t dmaframe_dma_map_page(struct device *dev, struct page *page,

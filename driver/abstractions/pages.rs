@@ -15,6 +15,7 @@ use kernel::{
 extern "C" {
     fn dmaframe_alloc_pages(order: c_uint) -> *mut bindings::page;
     fn dmaframe_page_address(page: *const bindings::page) -> *mut c_void;
+    fn dmaframe_page_count(page: *const bindings::page) -> c_int;
 }
 
 /// The largest order that the page allocator gives: 4 MiB with pages of 4 KiB.
@@ -71,6 +72,13 @@ impl Pages {
     /// Bytes of all pages.
     pub(crate) fn bytes(&self) -> usize {
         PAGE_SIZE << self.order
+    }
+
+    /// Whether anybody else holds a reference: a mapping, or what looked at the memory through one.
+    pub(crate) fn is_mapped(&self) -> bool {
+        // SAFETY: The page is ours. A reference to any page of a compound page counts for its
+        // first one.
+        unsafe { dmaframe_page_count(self.page.as_ptr()) > 1 }
     }
 
     /// The first page, for the DMA API.

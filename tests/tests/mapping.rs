@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mappings: what is the driver's cannot be written, by no way.
 
-use board::frame::parse;
+use board::frame::{FrameError, parse};
 use board::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
 use board::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
@@ -204,6 +204,27 @@ fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
     wait::until("a full ring", || (producer() == GOOD.slots).then_some(()));
     // Not a byte of the new stream went into the old ring.
     assert!(old_slots.copy(0, slots_bytes) == before);
+}
+
+/// Who may open the device must not be able to take all the kernel's memory.
+#[test]
+fn those_of_replaced_rings_hold_a_limited_memory() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    let quarter = Config { frame_bytes: (1 << 20) - 64, slots: 64, ..GOOD };
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        raw.configure(quarter).unwrap();
+        held.push(Mapping::read_only(&raw, MAP_SLOTS, PAGE).unwrap());
+    }
+    assert_eq!(raw.configure(GOOD).map(drop), Err(Errno::ENOBUFS));
+    // Nothing has changed.
+    raw.request(uapi::START, 0).unwrap();
+    assert!(wait::wake(&raw).contains(PollFlags::POLLIN));
+    raw.request(uapi::STOP, 0).unwrap();
+    assert!(matches!(parse(&held[3].copy(0, PAGE)), Err(FrameError::Short { .. })));
+    held.remove(0);
+    raw.configure(GOOD).unwrap();
 }
 
 /// A mapping keeps the file open: the device is free only when it is gone.

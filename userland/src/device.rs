@@ -222,7 +222,7 @@ impl Device {
     /// # Errors
     ///
     /// [`Error::Shape`], [`Error::Running`] while a stream of this device runs,
-    /// [`Error::NoMemory`].
+    /// [`Error::NoRoom`], [`Error::NoMemory`].
     pub fn configure(&self, shape: Shape) -> Result<Stream> {
         let handle = &self.handle;
         let mut config = Config::from(shape);
@@ -246,9 +246,9 @@ impl Device {
                 return Err(Error::Running { path: handle.path.clone(), action: "configuring" });
             }
             Err(Errno::ENOMEM) => {
-                let stride = shape.slot_stride(page_bytes());
-                return Err(Error::NoMemory { bytes: u64::from(stride) * u64::from(shape.slots) });
+                return Err(Error::NoMemory { bytes: shape.ring_bytes(page_bytes()) });
             }
+            Err(Errno::ENOBUFS) => return Err(Error::NoRoom { path: handle.path.clone() }),
             Err(errno) => return Err(Error::request(&handle.path, "CONFIGURE", errno)),
         }
         let ring = Ring::map(&handle.file, &config).map_err(|what| match self.info() {

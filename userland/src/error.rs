@@ -78,6 +78,13 @@ pub enum Error {
         /// Bytes of the slots together.
         bytes: u64,
     },
+    /// Streams of before, whose rings are still mapped, hold all the memory that a device may have.
+    #[error("{}: streams configured before are still mapped and leave no room for this one; drop \
+        them first", path.display())]
+    NoRoom {
+        /// The device.
+        path: PathBuf,
+    },
     /// The stream was not started, so that no frame can ever come.
     #[error("{}: the stream was not started; start it before waiting for a frame", path.display())]
     NotStarted {

@@ -6,7 +6,7 @@ use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, failed, holds, refused};
 use crate::reader::{Reader, configure};
 use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi::Config;
+use board::uapi::{self, Config};
 use dmaframe_compliance::mapping::Mapping;
 use dmaframe_compliance::raw::Raw;
 use libc::{MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE};
@@ -17,6 +17,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const PLACE: &str = "Mapping";
+/// Replaced rings that may stay mapped.
+const REPLACED_MAX: usize = 8;
 
 #[derive(Clone, Copy)]
 enum Region {
@@ -168,6 +170,19 @@ pub(super) const SECTION: Section = Section {
             reader.stop()?;
             sleep(Duration::from_millis(50));
             holds(reader.all() == before, || "got other bytes in the slots".to_owned())
+        }),
+        check(44, "Life cycle", "eight replaced rings may stay mapped, a ninth may not", |bench| {
+            let raw = bench.open()?;
+            let mut metas = Vec::new();
+            for _ in 0..=REPLACED_MAX {
+                configure(&raw, bench.shape())?;
+                metas.push(Mapping::read_only(&raw, MAP_META, bench.page)?);
+            }
+            refused(raw.configure(bench.shape()), Errno::ENOBUFS)?;
+            let still = raw.exchange(uapi::GET_CONFIG, Config::default())?;
+            holds(still.slots_bytes != 0, || "the ring is gone".to_owned())?;
+            metas.remove(0);
+            configure(&raw, bench.shape()).map(drop)
         }),
     ],
 };
