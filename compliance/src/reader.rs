@@ -141,6 +141,14 @@ impl Reader {
         Ok(wait::until(LIMIT, &format!("{frames} lost frames"), lost)?)
     }
 
+    /// Waits for a full ring and a loss after that: all that is lost from then on is of one
+    /// overrun. Before it a driver that came late may have counted others.
+    pub(crate) fn lose_without_end(&self) -> Outcome<Stats> {
+        self.fill()?;
+        self.lose(self.stats()?.lost + 1)?;
+        self.stats()
+    }
+
     /// Waits for that many overruns.
     pub(crate) fn overrun(&self, overruns: u64) -> Outcome {
         let counted = || self.stats().ok().filter(|now| now.overruns >= overruns);

@@ -93,8 +93,10 @@ pub(super) const SECTION: Section = Section {
         check(9, "overrun", "an overrun that goes on is one event", |bench| {
             let mut events = listen()?;
             let reader = Reader::started(bench, bench.dropping())?;
+            let lost = reader.lose_without_end()?.lost;
             the(Event::Overrun, bench, &mut events)?;
-            reader.lose(reader.stats()?.lost + 50)?;
+            while the(Event::Statistics, bench, &mut events)?.lost < Some(lost) {}
+            reader.lose(lost + 50)?;
             reader.stop()?;
             loop {
                 match next(bench, &mut events)?.event {
