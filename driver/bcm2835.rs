@@ -30,11 +30,18 @@ use board::{
         CHANNEL_STRIDE,
         CONBLK_AD,
         CS,
-        DEBUG, //
+        DEBUG,
+        DEST_AD,
+        NEXTCONBK,
+        SOURCE_AD,
+        STRIDE,
+        TI,
+        TXFR_LEN, //
     },
 };
 use kernel::{
     device::Device,
+    fmt,
     io::{
         mem::DevresIoMem,
         Io, //
@@ -219,6 +226,27 @@ impl Engine for Bcm2835 {
         self.write::<CS>(ControlStatus::RESET.0);
         self.write::<CS>(ControlStatus::INT.with(ControlStatus::END).0);
         self.take_errors();
+        Ok(())
+    }
+
+    fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Revoked when the device is unbound: nobody asks then.
+        let Some(registers) = self.registers.try_access() else {
+            return Ok(());
+        };
+        for (name, value) in [
+            ("CS", registers.read32(CS)),
+            ("CONBLK_AD", registers.read32(CONBLK_AD)),
+            ("TI", registers.read32(TI)),
+            ("SOURCE_AD", registers.read32(SOURCE_AD)),
+            ("DEST_AD", registers.read32(DEST_AD)),
+            ("TXFR_LEN", registers.read32(TXFR_LEN)),
+            ("STRIDE", registers.read32(STRIDE)),
+            ("NEXTCONBK", registers.read32(NEXTCONBK)),
+            ("DEBUG", registers.read32(DEBUG)),
+        ] {
+            writeln!(f, "{name} {value:#010x}")?;
+        }
         Ok(())
     }
 }

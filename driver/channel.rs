@@ -39,6 +39,7 @@ use board::{
 };
 use kernel::{
     device::Device,
+    fmt,
     iov::IovIterDest,
     mm::virt::VmaNew,
     new_mutex,
@@ -220,6 +221,11 @@ impl Channel {
     /// The engine's channel number.
     pub(crate) fn engine_channel(&self) -> u32 {
         self.engine.channel()
+    }
+
+    /// Writes the engine's registers, one a line.
+    pub(crate) fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.show_registers(f)
     }
 
     /// The name of source `index`.

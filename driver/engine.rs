@@ -6,7 +6,10 @@
 //! they become descriptors and register writes is the implementation's own.
 
 use board::chain::{Limits, Plan, PlanError};
-use kernel::prelude::*;
+use kernel::{
+    fmt,
+    prelude::*, //
+};
 
 /// A free-running hardware counter that the engine can copy into memory.
 #[derive(Clone, Copy)]
@@ -73,4 +76,7 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Stops the channel. Returns when it is idle: no write of it is on its way any more.
     fn stop(&self) -> Result;
+
+    /// Writes the channel's registers as they stand, one a line. Changes none of them.
+    fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result;
 }

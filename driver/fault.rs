@@ -223,9 +223,13 @@ impl<E: Engine> Engine for Faulty<E> {
         }
         Ok(())
     }
+
+    fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.show_registers(f)
+    }
 }
 
-/// `/sys/kernel/debug/dmaframeN`.
+/// The files of `/sys/kernel/debug/dmaframeN` that make faults.
 #[pin_data]
 pub(crate) struct Files {
     #[pin]
@@ -234,13 +238,15 @@ pub(crate) struct Files {
     injected: File<Arc<Faults>>,
     #[pin]
     interrupt: File<Arc<Channel>>,
-    _dir: Dir,
 }
 
 impl Files {
-    /// The files of `channel`, whose engine has `faults`.
-    pub(crate) fn new(channel: &Arc<Channel>, faults: &Arc<Faults>) -> impl PinInit<Self> {
-        let dir = Dir::new(&channel.name);
+    /// The files, in `dir`, of `channel`, whose engine has `faults`.
+    pub(crate) fn new<'a>(
+        dir: &'a Dir,
+        channel: &Arc<Channel>,
+        faults: &Arc<Faults>,
+    ) -> impl PinInit<Self> + 'a {
         let (channel, faults) = (channel.clone(), faults.clone());
         pin_init!(Self {
             fault <- dir.read_write_callback_file(
@@ -267,7 +273,6 @@ impl Files {
                     Ok(())
                 },
             ),
-            _dir: dir.clone(),
         })
     }
 }

@@ -20,6 +20,7 @@
 mod abstractions;
 mod bcm2835;
 mod channel;
+mod debugfs;
 mod device;
 mod engine;
 #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
@@ -38,6 +39,7 @@ use abstractions::{
 };
 use channel::Channel;
 use kernel::{
+    debugfs::Dir,
     device::{
         Core,
         Device, //
@@ -62,6 +64,8 @@ struct Attached {
     #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
     #[pin]
     faults: fault::Files,
+    #[pin]
+    registers: debugfs::Registers,
     /// No new opens.
     #[pin]
     file: CharDeviceRegistration<Channel>,
@@ -173,13 +177,15 @@ fn attach(
         channel.id,
         channel.engine_channel()
     );
+    let dir = Dir::new(&channel.name);
     KBox::try_pin_init(
         try_pin_init!(Attached {
             irq: IrqThread::new(irq, c"dmaframe", channel.clone())?,
             stop,
             place,
             #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
-            faults <- fault::Files::new(&channel, &faults),
+            faults <- fault::Files::new(&dir, &channel, &faults),
+            registers <- debugfs::registers(&dir, channel.clone()),
             file <- CharDeviceRegistration::new(channel, dev, &sysfs::GROUPS),
         }? Error),
         GFP_KERNEL,

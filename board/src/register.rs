@@ -21,6 +21,8 @@ pub const SOURCE_AD: usize = 0x0c;
 pub const DEST_AD: usize = 0x10;
 /// Bytes still to be moved by the transfer being run.
 pub const TXFR_LEN: usize = 0x14;
+/// How far the rows of a 2D transfer lie apart.
+pub const STRIDE: usize = 0x18;
 /// Bus address of the control block that follows.
 pub const NEXTCONBK: usize = 0x1c;
 /// Error bits and what the channel can do.

@@ -20,8 +20,8 @@ impl Injector {
     pub fn of(id: u32) -> Self {
         let injector = Self::quiet(id);
         assert!(
-            injector.directory.exists(),
-            "{} is absent: these tests need the debug kernel's module",
+            injector.exists(),
+            "{}/fault is absent: these tests need the debug kernel's module",
             injector.directory.display()
         );
         injector.arm("none").unwrap();
@@ -31,11 +31,15 @@ impl Injector {
     /// As [`Injector::of`]; `None` without the module's option.
     pub fn find(id: u32) -> Option<Self> {
         let injector = Self::quiet(id);
-        injector.directory.exists().then_some(injector)
+        injector.exists().then_some(injector)
     }
 
     fn quiet(id: u32) -> Self {
         Self { directory: format!("/sys/kernel/debug/dmaframe{id}").into() }
+    }
+
+    fn exists(&self) -> bool {
+        self.directory.join("fault").exists()
     }
 
     /// Arms a fault, in the words of Documentation/ABI/testing/debugfs-dmaframe.

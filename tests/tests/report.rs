@@ -27,6 +27,11 @@ fn a_report_has_every_part() {
     assert!(tree.contains("soc/dma-ranges = <0xc0000000 0x0 "), "{tree}");
     assert!(section(&report, "interrupts").contains("dmaframe"), "{report}");
     assert!(section(&report, "/dev/dmaframe1").contains("channel 5"), "{report}");
+    let registers = section(&report, "registers");
+    for id in [0, 1] {
+        let file = format!("/sys/kernel/debug/dmaframe{id}/registers:\nCS 0x");
+        assert!(registers.contains(&file), "{registers}");
+    }
     for device in ["/dev/dmaframe0", "/dev/dmaframe1"] {
         let benchmark = section(&report, &format!("benchmark, {device}"));
         let sound = benchmark.matches("lost 0, errors 0 and of the engine 0").count();

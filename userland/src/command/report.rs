@@ -202,7 +202,9 @@ fn registers() -> Section {
         }
     }
     if text.is_empty() {
-        return Err("debugfs is not mounted, or this module shows nothing there".into());
+        let hint =
+            "where debugfs is not mounted, `mount -t debugfs debugfs /sys/kernel/debug` does it";
+        return Err(format!("{} has no dmaframe; {hint}", debug.display()).into());
     }
     Ok(text)
 }

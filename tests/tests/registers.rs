@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The engine's registers, as debugfs shows them.
+
+use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::{DEVICES, Turn, driver};
+use nix::errno::Errno;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+const NAMES: [&str; 9] =
+    ["CS", "CONBLK_AD", "TI", "SOURCE_AD", "DEST_AD", "TXFR_LEN", "STRIDE", "NEXTCONBK", "DEBUG"];
+const ACTIVE: u32 = 1;
+
+fn file(id: usize) -> PathBuf {
+    format!("/sys/kernel/debug/dmaframe{id}/registers").into()
+}
+
+/// The registers of device `id`, each line of the file checked for its form.
+fn registers(id: usize) -> BTreeMap<&'static str, u32> {
+    let text = fs::read_to_string(file(id)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), NAMES.len(), "{text}");
+    let value = |(name, line): (&'static str, &&str)| {
+        let digits = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(" 0x"));
+        let digits = digits.unwrap_or_else(|| panic!("{line} instead of {name}"));
+        assert_eq!(digits.len(), 8, "{line}");
+        (name, u32::from_str_radix(digits, 16).unwrap())
+    };
+    NAMES.into_iter().zip(&lines).map(value).collect()
+}
+
+#[test]
+fn they_are_those_of_the_channel_that_works() {
+    let _turn = Turn::take();
+    let idle = registers(1);
+    let mut stream = start(DEVICES[0], SHAPE);
+    let mut account = Account::of(&stream, SHAPE);
+    // Each chain ends in another slot.
+    let mut ends = BTreeSet::new();
+    for _ in 0..3 * SHAPE.slots {
+        account.take_next(&mut stream);
+        ends.insert(registers(0)["DEST_AD"]);
+    }
+    assert!(ends.len() > 1, "{ends:x?}");
+    assert_eq!(registers(1), idle);
+    stream.stop().unwrap();
+    assert_eq!(registers(0)["CS"] & ACTIVE, 0);
+}
+
+#[test]
+fn they_go_with_the_device() {
+    let _turn = Turn::take();
+    let mut open = File::open(file(0)).unwrap();
+    driver::unbind().unwrap();
+    let read = open.read(&mut [0; 512]).unwrap_err();
+    assert_eq!(read.raw_os_error(), Some(Errno::EIO as i32), "{read}");
+    for id in [0, 1] {
+        assert!(!Path::new(&file(id)).exists(), "{id}");
+    }
+    driver::bind().unwrap();
+    assert_eq!(registers(0)["CS"] & ACTIVE, 0);
+    // What was opened before was the old device's.
+    assert!(open.read(&mut [0; 512]).is_err());
+}
+
+#[test]
+fn they_may_be_read_while_the_device_goes() {
+    let _turn = Turn::take();
+    let done = AtomicBool::new(false);
+    let (whole, absent) = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut whole, mut absent) = (0, 0);
+            while !done.load(Relaxed) {
+                match fs::read_to_string(file(1)) {
+                    Ok(text) => {
+                        assert_eq!(text.lines().count(), NAMES.len(), "{text}");
+                        whole += 1;
+                    }
+                    Err(_) => absent += 1,
+                }
+            }
+            (whole, absent)
+        });
+        for _ in 0..10 {
+            driver::unbind().unwrap();
+            driver::bind().unwrap();
+        }
+        done.store(true, Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(whole > 0, "never read; {absent} times absent");
+}
