@@ -11,6 +11,10 @@ grep -qxF "$getty" "$target/etc/inittab" || echo "$getty" >>"$target/etc/inittab
 # root has no password, and logs in here and nowhere else.
 printf '%s\n' ttyS0 ttyAMA0 >"$target/etc/securetty"
 
+# The registers, which `dmaframe report` tells.
+debug='debugfs	/sys/kernel/debug	debugfs	defaults	0	0'
+grep -qxF "$debug" "$target/etc/fstab" || echo "$debug" >>"$target/etc/fstab"
+
 data='LABEL=data	/data	ext4	defaults,noatime	0	2'
 if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
 	mkdir -p "$target/data"
