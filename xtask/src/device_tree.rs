@@ -7,13 +7,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use crate::kernel::Kernel;
+use crate::kernel::{Flavour, Kernel};
 use crate::progress::Step;
 
-/// Arguments: overlay source, kernel source, output directory.
+/// Arguments: kernel source, output directory, overlay sources.
 const COMPILE: &str = r#"
-cpp -nostdinc -undef -x assembler-with-cpp -I "$2/scripts/dtc/include-prefixes" "$1" "$3/dmaframe.dts"
-dtc -@ -I dts -O dtb -o "$3/dmaframe.dtbo" "$3/dmaframe.dts"
+kernel=$1 output=$2
+shift 2
+for overlay in "$@"; do
+	name=$(basename "$overlay" .dtso)
+	cpp -nostdinc -undef -x assembler-with-cpp -I "$kernel/scripts/dtc/include-prefixes" \
+		"$overlay" "$output/$name.dts"
+	dtc -@ -I dts -O dtb -o "$output/$name.dtbo" "$output/$name.dts"
+done
 "#;
 
 /// Merges compiled overlays into a compiled tree, as the firmware does.
@@ -40,18 +46,28 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Compiles the overlay and merges it into the kernel's device tree.
+/// Compiles the overlays and merges them into the kernel's device tree.
 pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let output = checkout.join(format!("target/dts-{}", kernel.key()));
     fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
-    let overlay = checkout.join("dts/dmaframe.dtso");
-    let arguments = [&overlay, kernel.source(), &output].map(|path: &Path| builder.inside(path));
-    let arguments = arguments.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut overlays = vec![checkout.join("dts/dmaframe.dtso")];
+    if kernel.flavour() == Flavour::Bench {
+        overlays.push(checkout.join("tests/bench/channels.dtso"));
+    }
+    let mut arguments = vec![builder.inside(kernel.source())?, builder.inside(&output)?];
+    for overlay in &overlays {
+        arguments.push(builder.inside(overlay)?);
+    }
 
     let step = Step::short("merging the device tree");
     step.run(&mut builder.script(COMPILE, arguments), &checkout.join("target/log/dts.log"))?;
     let tree = output.join("board.dtb");
-    apply(builder, &kernel.device_tree(), &[output.join("dmaframe.dtbo")], &tree)?;
+    let compiled: Vec<PathBuf> = overlays
+        .iter()
+        .filter_map(|overlay| overlay.file_stem())
+        .map(|name| output.join(name).with_extension("dtbo"))
+        .collect();
+    apply(builder, &kernel.device_tree(), &compiled, &tree)?;
     step.done();
     Ok(tree)
 }

@@ -291,7 +291,7 @@ impl Guest {
             _ if job.may_complain => " kasan_multi_shot",
             // A host that is busy with other things is no stall of the guest's.
             Flavour::Debug => " panic_on_warn=1 rcupdate.rcu_cpu_stall_timeout=300",
-            Flavour::Default => "",
+            Flavour::Default | Flavour::Bench => "",
         };
         qemu.args(["-append", &format!("console=ttyAMA0,115200 panic=-1 rdinit=/init{more}")]);
         qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(card)?));

@@ -4,9 +4,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::builder::{Builder, pair};
 use crate::cache::{Cache, Key};
@@ -23,6 +25,8 @@ const UNREACHABLE: i32 = 3;
 const MISMATCH: i32 = 4;
 /// Lines that a build from nothing prints, about.
 const BUILD_LINES: u64 = 1640;
+/// In a kernel's directory of the cache: how many seconds it took to build.
+const SECONDS: &str = "seconds";
 const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
 /// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
 /// symbols, which overlays refer to.
@@ -81,6 +85,8 @@ pub(crate) enum Flavour {
     Default,
     /// With the kernel's own checkers, many times slower: memory, locking, sleeping, leaks.
     Debug,
+    /// What the image ships, and modules that dmaframe is measured beside.
+    Bench,
 }
 
 impl Flavour {
@@ -88,7 +94,15 @@ impl Flavour {
         match self {
             Self::Default => "default",
             Self::Debug => "debug",
+            Self::Bench => "bench",
         }
+    }
+
+    /// Reads the name of one that tests run on.
+    pub(crate) fn tested() -> impl TypedValueParser<Value = Self> {
+        let tested = [Self::Default, Self::Debug];
+        PossibleValuesParser::new(tested.iter().filter_map(Self::to_possible_value))
+            .try_map(|name| Self::from_str(&name, false))
     }
 
     /// The configuration fragments, in the checkout.
@@ -96,6 +110,7 @@ impl Flavour {
         match self {
             Self::Default => &["buildroot/linux/kernel.config"],
             Self::Debug => &["buildroot/linux/kernel.config", "buildroot/linux/debug.config"],
+            Self::Bench => &["buildroot/linux/kernel.config", "tests/bench/bench.config"],
         }
     }
 
@@ -103,7 +118,7 @@ impl Flavour {
     /// KASAN and Rust together need clang.
     fn compiler(self) -> &'static str {
         match self {
-            Self::Default => "CROSS_COMPILE=aarch64-linux-gnu-",
+            Self::Default | Self::Bench => "CROSS_COMPILE=aarch64-linux-gnu-",
             Self::Debug => "LLVM=1",
         }
     }
@@ -114,7 +129,7 @@ impl Flavour {
 
     fn duration(self) -> &'static str {
         match self {
-            Self::Default => "10 to 20 minutes on 2 cores, once",
+            Self::Default | Self::Bench => "10 to 20 minutes on 2 cores, once",
             Self::Debug => "about 20 minutes on 2 cores, once",
         }
     }
@@ -185,6 +200,17 @@ impl Kernel {
     /// The board's device tree.
     pub(crate) fn device_tree(&self) -> PathBuf {
         self.build.join("arch/arm64/boot/dts").join(DEVICE_TREE)
+    }
+
+    /// A module of the kernel's own, by its path in the build directory.
+    pub(crate) fn module(&self, path: &str) -> PathBuf {
+        self.build.join(path)
+    }
+
+    /// Seconds that building it took, where it was built at one go and that was noted.
+    pub(crate) fn seconds(&self) -> Option<f64> {
+        let directory = self.build.parent()?;
+        fs::read_to_string(directory.join(SECONDS)).ok()?.trim().parse().ok()
     }
 
     /// A make of the kernel's, for modules.
@@ -271,6 +297,8 @@ fn build(
 ) -> Result<()> {
     let build = part.join("build");
     let configured = part.join("configured");
+    let at_one_go = !configured.exists();
+    let started = Instant::now();
     fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
     let source_inside = builder.inside(source)?;
     let build_inside = builder.inside(&build)?;
@@ -306,6 +334,10 @@ fn build(
     make.args(["Image", "modules", DEVICE_TREE]);
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
+    if at_one_go {
+        fs::write(part.join(SECONDS), format!("{:.0}\n", started.elapsed().as_secs_f64()))
+            .context("noting how long the kernel took")?;
+    }
     Ok(())
 }
 

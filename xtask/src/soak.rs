@@ -26,7 +26,7 @@ pub(crate) struct Soak {
     #[arg(long, default_value_t = 30, value_name = "N")]
     minutes: u64,
     /// The kernel's configuration
-    #[arg(long, value_enum, default_value = "default")]
+    #[arg(long, value_parser = Flavour::tested(), default_value = "default")]
     pub(crate) kernel: Flavour,
     /// Where chance begins; the same seed makes the same rounds
     #[arg(long, value_name = "S")]

@@ -71,7 +71,7 @@ pub(crate) struct Selection {
     #[arg(long)]
     quick: bool,
     /// Only this kernel's guest; without, both, the debug one with those tests that are quick there
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = Flavour::tested())]
     kernel: Option<Flavour>,
     /// Only checks and tests whose names, or whose program's, contain this
     filter: Option<String>,
@@ -385,7 +385,7 @@ fn pass_through(output: &mut dyn BufRead, count: &mut Count) -> Result<()> {
 fn checkpatch(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
     let mut files = Vec::new();
-    for directory in ["driver", "dts"] {
+    for directory in ["driver", "dts", "tests/bench/peers"] {
         collect_files(&checkout.join(directory), &mut files)?;
     }
     let script = guest.kernel().source().join("scripts/checkpatch.pl");
