@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
@@ -114,6 +115,20 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Copies a directory with its files' times, all of it or nothing.
+pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    let part = to.with_extension("copy");
+    let copied = Command::new("sh")
+        .args(["-euc", r#"rm -rf "$2" "$3"; cp -a --reflink=auto "$1" "$2"; mv "$2" "$3""#, "sh"])
+        .args([from, &part, to])
+        .status()
+        .context("starting sh")?;
+    if !copied.success() {
+        bail!("cannot copy {} to {}", from.display(), to.display());
+    }
+    Ok(())
 }
 
 /// A file lock, held until it is dropped.

@@ -149,6 +149,20 @@ impl Guest {
         &self.crates
     }
 
+    pub(crate) fn checkout(&self) -> &Path {
+        &self.checkout
+    }
+
+    /// The driver's module.
+    pub(crate) fn module(&self) -> &Path {
+        &self.module
+    }
+
+    /// The commands, by their directory.
+    pub(crate) fn commands(&self) -> &Path {
+        &self.commands
+    }
+
     /// The board's device tree as the guest has it.
     pub(crate) fn device_tree(&self) -> &Path {
         &self.device_tree

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::builder::{Builder, pair};
-use crate::cache::{Cache, Key};
+use crate::cache::{Cache, Key, copy_directory};
 use crate::progress::{Step, log_tail, say};
 
 pub(crate) const VERSION: &str = "7.3.4";
@@ -25,7 +26,9 @@ const UNREACHABLE: i32 = 3;
 const MISMATCH: i32 = 4;
 /// Lines that a build from nothing prints, about.
 const BUILD_LINES: u64 = 1640;
-/// In a kernel's directory of the cache: how many seconds it took to build.
+/// In a kernel's directory of the cache: that it is configured.
+const CONFIGURED: &str = "configured";
+/// How many seconds it took to build from nothing, at one go.
 const SECONDS: &str = "seconds";
 const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
 /// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
@@ -123,6 +126,14 @@ impl Flavour {
         }
     }
 
+    /// The one whose objects it begins with, where they are there.
+    fn like(self) -> Option<Self> {
+        match self {
+            Self::Default | Self::Debug => None,
+            Self::Bench => Some(Self::Default),
+        }
+    }
+
     fn make(self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.compiler()).chain(MAKE.iter().copied())
     }
@@ -140,7 +151,7 @@ impl Flavour {
 pub(crate) struct Kernel {
     key: Key,
     flavour: Flavour,
-    source: PathBuf,
+    source: Source,
     build: PathBuf,
 }
 
@@ -154,24 +165,28 @@ impl Kernel {
         flavour: Flavour,
     ) -> Result<Self> {
         let source = source(cache, builder, own_source)?;
-        let mut inputs = vec![
-            builder.key().to_string(),
-            flavour.make().collect::<Vec<_>>().join(" "),
-            DEVICE_TREE.to_owned(),
-            source.origin.clone(),
-        ];
-        for fragment in flavour.fragments() {
-            let path = checkout.join(fragment);
-            inputs.push(
-                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
-            );
-        }
-        let key = Key::of(inputs);
-        let name = format!("linux-{VERSION}-{}-{key}", flavour.name());
-        let directory = cache.directory(&name, |part| {
+        let key = key(builder, checkout, &source, flavour)?;
+        let directory = cache.directory(&directory(&key, flavour), |part| {
+            if let Some(like) = flavour.like() {
+                let like = directory(&self::key(builder, checkout, &source, like)?, like);
+                begin_with(&cache.path().join(like), part)?;
+            }
             build(cache, builder, checkout, &source.tree, flavour, part)
         })?;
-        Ok(Self { key, flavour, source: source.tree, build: directory.join("build") })
+        Ok(Self { key, flavour, source, build: directory.join("build") })
+    }
+
+    /// Seconds that a kernel of the same source took to build from nothing, where that was noted.
+    pub(crate) fn seconds_of(
+        &self,
+        cache: &Cache,
+        builder: &Builder,
+        checkout: &Path,
+        flavour: Flavour,
+    ) -> Result<Option<f64>> {
+        let key = key(builder, checkout, &self.source, flavour)?;
+        let note = cache.path().join(directory(&key, flavour)).join(SECONDS);
+        Ok(fs::read_to_string(note).ok().and_then(|seconds| seconds.trim().parse().ok()))
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -184,7 +199,7 @@ impl Kernel {
 
     /// The source tree.
     pub(crate) fn source(&self) -> &Path {
-        &self.source
+        &self.source.tree
     }
 
     /// The boot image.
@@ -202,15 +217,12 @@ impl Kernel {
         self.build.join("arch/arm64/boot/dts").join(DEVICE_TREE)
     }
 
-    /// A module of the kernel's own, by its path in the build directory.
-    pub(crate) fn module(&self, path: &str) -> PathBuf {
-        self.build.join(path)
-    }
-
-    /// Seconds that building it took, where it was built at one go and that was noted.
-    pub(crate) fn seconds(&self) -> Option<f64> {
-        let directory = self.build.parent()?;
-        fs::read_to_string(directory.join(SECONDS)).ok()?.trim().parse().ok()
+    /// The kernel's own modules.
+    pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
+        let order = self.build.join("modules.order");
+        let order =
+            fs::read_to_string(&order).with_context(|| format!("reading {}", order.display()))?;
+        Ok(order.lines().map(|line| self.build.join(line).with_extension("ko")).collect())
     }
 
     /// A make of the kernel's, for modules.
@@ -219,12 +231,52 @@ impl Kernel {
     /// kernel was made, which is not where it is kept.
     pub(crate) fn make(&self, builder: &Builder) -> Result<std::process::Command> {
         let mut make = builder.command("make");
-        make.arg("-C").arg(builder.inside(&self.source)?);
+        make.arg("-C").arg(builder.inside(&self.source.tree)?);
         make.arg(pair("O", &builder.inside(&self.build)?)).args(self.flavour.make());
         Ok(make)
     }
 }
 
+/// What a kernel is made from.
+fn key(builder: &Builder, checkout: &Path, source: &Source, flavour: Flavour) -> Result<Key> {
+    let mut inputs = vec![
+        builder.key().to_string(),
+        flavour.make().collect::<Vec<_>>().join(" "),
+        DEVICE_TREE.to_owned(),
+        source.origin.clone(),
+    ];
+    for fragment in flavour.fragments() {
+        let path = checkout.join(fragment);
+        inputs.push(
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
+        );
+    }
+    Ok(Key::of(inputs))
+}
+
+/// Its directory's name in the cache.
+fn directory(key: &Key, flavour: Flavour) -> String {
+    format!("linux-{VERSION}-{}-{key}", flavour.name())
+}
+
+/// Begins a kernel with another's objects: make builds anew what their configurations differ in.
+fn begin_with(like: &Path, part: &Path) -> Result<()> {
+    if !like.exists() || part.exists() {
+        return Ok(());
+    }
+    copy_directory(like, part)?;
+    for note in [CONFIGURED, SECONDS] {
+        match fs::remove_file(part.join(note)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("removing {note}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug)]
 struct Source {
     /// Where it came from, for the key.
     origin: String,
@@ -296,8 +348,8 @@ fn build(
     part: &Path,
 ) -> Result<()> {
     let build = part.join("build");
-    let configured = part.join("configured");
-    let at_one_go = !configured.exists();
+    let configured = part.join(CONFIGURED);
+    let from_nothing = !part.exists();
     let started = Instant::now();
     fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
     let source_inside = builder.inside(source)?;
@@ -334,7 +386,7 @@ fn build(
     make.args(["Image", "modules", DEVICE_TREE]);
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
-    if at_one_go {
+    if from_nothing {
         fs::write(part.join(SECONDS), format!("{:.0}\n", started.elapsed().as_secs_f64()))
             .context("noting how long the kernel took")?;
     }

@@ -2,6 +2,7 @@
 //! Makes the builder, the kernel, the module and the guest, and runs them.
 
 mod bare_metal;
+mod bench;
 mod builder;
 mod cache;
 mod card;
@@ -51,6 +52,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure dmaframe beside its peers in one guest: ratios, a table, a chart.
+    ///
+    /// Writes tests/bench/RESULTS.md, chart.svg and results.json there. Takes 10 minutes, and on a
+    /// first run those of one more kernel.
+    Bench(bench::Bench),
     /// Boot the guest, run a command in it as root, and exit with its status.
     ///
     /// The command's output is on standard output. Without a command: an interactive console.
@@ -108,6 +114,7 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<u8> {
     let checkout = checkout()?;
     match task {
+        Task::Bench(arguments) => bench::run(&checkout, &arguments),
         Task::Guest(arguments) => {
             let job = job(
                 arguments.put,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver's module, built out of tree with nothing written into the checkout's sources.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, pair};
 use crate::kernel::{Flavour, Kernel, jobs};
 use crate::progress::Step;
 use crate::userland::Crates;
@@ -37,18 +37,16 @@ pub(crate) fn build(
     let log = checkout.join(format!("target/log/{name}.log"));
 
     let step = Step::short("building the module");
-    let mut make = kernel.make(builder)?;
-    make.arg(jobs());
-    for (variable, path) in [
-        ("M", checkout.join("driver")),
-        ("MO", output.clone()),
-        ("CRATES", crates.sources()),
-        ("BOARD", checkout.join("board/src")),
-    ] {
-        let mut argument = OsString::from(format!("{variable}="));
-        argument.push(builder.inside(&path)?);
-        make.arg(argument);
-    }
+    let mut make = out_of_tree(
+        builder,
+        kernel,
+        &[
+            ("M", checkout.join("driver")),
+            ("MO", output.clone()),
+            ("CRATES", crates.sources()),
+            ("BOARD", checkout.join("board/src")),
+        ],
+    )?;
     if kernel.flavour() == Flavour::Debug {
         make.arg("CONFIG_DMAFRAME_FAULT_INJECTION=y");
     }
@@ -63,6 +61,38 @@ pub(crate) fn build(
         refuse_warnings(&log)?;
     }
     Ok(output.join("dmaframe.ko"))
+}
+
+/// Builds the modules of a directory of the checkout that are made of nothing else; returns where
+/// they are.
+pub(crate) fn build_others(
+    builder: &Builder,
+    checkout: &Path,
+    kernel: &Kernel,
+    directory: &str,
+) -> Result<PathBuf> {
+    let name = directory.replace('/', "-");
+    let output = checkout.join(format!("target/{name}-{}", kernel.key()));
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let step = Step::short(&format!("building the modules of {directory}"));
+    let variables = [("M", checkout.join(directory)), ("MO", output.clone())];
+    let mut make = out_of_tree(builder, kernel, &variables)?;
+    step.run(make.arg("modules"), &checkout.join(format!("target/log/{name}.log")))?;
+    step.done();
+    Ok(output)
+}
+
+fn out_of_tree(
+    builder: &Builder,
+    kernel: &Kernel,
+    variables: &[(&str, PathBuf)],
+) -> Result<Command> {
+    let mut make = kernel.make(builder)?;
+    make.arg(jobs());
+    for (variable, path) in variables {
+        make.arg(pair(variable, builder.inside(path)?));
+    }
+    Ok(make)
 }
 
 fn refuse_warnings(log: &Path) -> Result<()> {

@@ -2,15 +2,13 @@
 //! The net's self-test: each checker of the debug kernel is given one deliberate fault, so that a
 //! checker that has fallen silent is noticed.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::guest::{Guest, Job, complaints};
-use crate::kernel::jobs;
-use crate::progress::Step;
+use crate::module;
 
 /// Faults and what their checkers say, in an order that lets each speak: lockdep is silent after
 /// its first report and after any of KASAN's, the failed assertion costs a process.
@@ -54,7 +52,8 @@ echo "$mark$last" >/dev/kmsg
 
 /// Commits every fault in one guest and looks for what the checkers say.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
-    let module = build(guest, checkout)?;
+    let built = module::build_others(guest.builder(), checkout, guest.kernel(), "tests/net")?;
+    let module = built.join("net.ko");
     let mut command: Vec<String> =
         ["sh", "-c", SCRIPT, "net", MARK, LEAK.0].map(str::to_owned).into();
     command.extend(FAULTS.iter().map(|(fault, _)| (*fault).to_owned()));
@@ -75,23 +74,6 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn build(guest: &Guest, checkout: &Path) -> Result<PathBuf> {
-    let (builder, kernel) = (guest.builder(), guest.kernel());
-    let output = checkout.join(format!("target/net-{}", kernel.key()));
-    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
-    let step = Step::short("building the deliberate faults");
-    let mut make = kernel.make(builder)?;
-    make.arg(jobs());
-    for (variable, path) in [("M", checkout.join("tests/net")), ("MO", output.clone())] {
-        let mut argument = OsString::from(format!("{variable}="));
-        argument.push(builder.inside(&path)?);
-        make.arg(argument);
-    }
-    step.run(make.arg("modules"), &checkout.join("target/log/net.log"))?;
-    step.done();
-    Ok(output.join("net.ko"))
 }
 
 /// The faults after whose mark the console has not what their checkers say, or nothing that would

@@ -39,7 +39,8 @@ pub(crate) struct Soak {
 /// Runs it; the exit status is the guest's program's.
 pub(crate) fn run(guest: &Guest, checkout: &Path, soak: &Soak) -> Result<u8> {
     let seed = soak.seed.unwrap_or_else(any_seed);
-    let program = userland::program(guest.builder(), checkout, guest.crates(), "soak")?;
+    let program =
+        userland::program(guest.builder(), checkout, guest.crates(), "dmaframe-tests", "soak")?;
     let command = vec!["soak".to_owned(), soak.minutes.to_string(), seed.to_string()];
     let job = Job {
         command,

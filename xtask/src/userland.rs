@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::builder::{Builder, CACHE};
-use crate::cache::{Cache, Key};
+use crate::cache::{Cache, Key, copy_directory};
 use crate::kernel::jobs;
 use crate::progress::Step;
 
@@ -77,6 +77,7 @@ pub(crate) fn cargo() -> std::ffi::OsString {
 /// The packages whose sources are the checkout's own.
 const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe", "userland/Cargo.toml"),
+    ("dmaframe-bench", "tests/bench/Cargo.toml"),
     ("dmaframe-board", "board/Cargo.toml"),
     ("dmaframe-compliance", "compliance/Cargo.toml"),
     ("dmaframe-tests", "tests/Cargo.toml"),
@@ -137,31 +138,18 @@ pub(crate) fn commands(
     Ok(target.join(TARGET).join("release"))
 }
 
-/// Copies a directory with its files' times, all of it or nothing.
-fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    let part = to.with_extension("copy");
-    let copied = Command::new("sh")
-        .args(["-euc", r#"rm -rf "$2" "$3"; cp -a --reflink=auto "$1" "$2"; mv "$2" "$3""#, "sh"])
-        .args([from, &part, to])
-        .status()
-        .context("starting sh")?;
-    if !copied.success() {
-        bail!("cannot copy {} to {}", from.display(), to.display());
-    }
-    Ok(())
-}
-
-/// Builds one program of the package `dmaframe-tests` for the guest.
+/// Builds one program of a package for the guest.
 pub(crate) fn program(
     builder: &Builder,
     checkout: &Path,
     crates: &Crates,
+    package: &str,
     name: &str,
 ) -> Result<PathBuf> {
     let step = Step::short(&format!("building {name} for the guest"));
     let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
     build.args(["build", "--locked", "--release", "--target", TARGET]);
-    build.args([&jobs(), "--package", "dmaframe-tests", "--bin", name]);
+    build.args([&jobs(), "--package", package, "--bin", name]);
     step.run(&mut build, &checkout.join(format!("target/log/{name}.log")))?;
     step.done();
     Ok(checkout.join("target/guest").join(TARGET).join("release").join(name))

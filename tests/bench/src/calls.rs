@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! System calls a frame: counted in a child that is traced, between two marks that it makes.
+
+use crate::samples::{Samples, Turn, say};
+use crate::video::Video;
+use crate::{Extent, Result, stream};
+use nix::sys::ptrace;
+use nix::sys::signal::{Signal, raise};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgid};
+use std::process::{Child, Command};
+
+/// The first argument of a child.
+pub(crate) const CHILD: &str = "counted";
+/// The system call that marks: nobody else makes it.
+const MARK: i64 = libc::SYS_getpgid;
+
+const SATURATED_FRAMES: u32 = 4000;
+const SATURATED_SIZES: [u32; 3] = [4096, 65536, 614_400];
+const PACED_US: u32 = 5000;
+const PACED_BYTES: u32 = 4096;
+
+pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
+    for round in 0..extent.rounds.min(3) {
+        say("calls", round, extent.rounds.min(3));
+        let mut add = |subject, key: u32, calls: f64| {
+            samples.add(Turn { measure: "calls", subject, key: key.into(), round }, &[calls])
+        };
+        for bytes in SATURATED_SIZES {
+            let frames = (SATURATED_FRAMES * 4096 / bytes).max(100);
+            add("saturated", bytes, counted("saturated", bytes, frames)?)?;
+            // What is read all the time: the ring is never empty.
+            add("busy", bytes, counted("busy", bytes, frames)?)?;
+        }
+        add("paced", PACED_BYTES, counted("paced", PACED_BYTES, 100)?)?;
+        add("v4l2", crate::video::BYTES, counted("v4l2", crate::video::BYTES, 50)?)?;
+    }
+    Ok(())
+}
+
+/// Calls a frame of a child of that kind.
+fn counted(kind: &str, bytes: u32, frames: u32) -> Result<f64> {
+    let mut child = Command::new("/proc/self/exe")
+        .args([CHILD, kind, &bytes.to_string(), &frames.to_string()])
+        .spawn()?;
+    let calls = count(&child).map_err(|error| {
+        // It may be stopped for good.
+        let _ = child.kill();
+        format!("counting the calls of {kind}: {error}")
+    });
+    let status = child.wait();
+    let calls = calls?;
+    // Its end was waited for already, by the trace.
+    drop(status);
+    Ok(calls as f64 / f64::from(frames))
+}
+
+/// Follows a child to its end: the calls between its marks.
+fn count(child: &Child) -> Result<u64> {
+    let pid = Pid::from_raw(i32::try_from(child.id())?);
+    let (mut marks, mut calls) = (0, 0_u64);
+    let mut first = true;
+    loop {
+        match waitpid(pid, None)? {
+            WaitStatus::Stopped(_, Signal::SIGSTOP) if first => {
+                ptrace::setoptions(pid, ptrace::Options::PTRACE_O_TRACESYSGOOD)?;
+                first = false;
+                ptrace::syscall(pid, None)?;
+            }
+            WaitStatus::Stopped(_, signal) => ptrace::syscall(pid, signal)?,
+            WaitStatus::PtraceSyscall(_) => {
+                match entered(pid)? {
+                    Some(MARK) => marks += 1,
+                    Some(_) if marks == 1 => calls += 1,
+                    _ => {}
+                }
+                ptrace::syscall(pid, None)?;
+            }
+            WaitStatus::Exited(_, 0) if marks == 2 => return Ok(calls),
+            other => return Err(format!("it ended with {other:?} after {marks} marks").into()),
+        }
+    }
+}
+
+/// The number of the call that a stopped child enters, or `None` if it leaves one.
+fn entered(pid: Pid) -> Result<Option<i64>> {
+    let info = ptrace::syscall_info(pid)?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return Ok(None);
+    }
+    // SAFETY: `op` says that the kernel has filled in this one.
+    let number = unsafe { info.u.entry.nr };
+    Ok(Some(i64::try_from(number)?))
+}
+
+/// A reader that is counted.
+pub(crate) fn child(arguments: &[&str]) -> Result<()> {
+    let [kind, bytes, frames] = arguments else { return Err(crate::USAGE.into()) };
+    let (bytes, frames) = (bytes.parse()?, frames.parse()?);
+    ptrace::traceme()?;
+    raise(Signal::SIGSTOP)?;
+    match *kind {
+        "saturated" => streamed(bytes, 0, frames, false),
+        "busy" => streamed(bytes, 0, frames, true),
+        "paced" => streamed(bytes, PACED_US, frames, false),
+        "v4l2" => {
+            let mut video = Video::open()?;
+            for _ in 0..4 {
+                video.take()?;
+            }
+            marked(|| (0..frames).try_for_each(|_| video.take()))
+        }
+        _ => Err(crate::USAGE.into()),
+    }
+}
+
+fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<()> {
+    let mut stream = stream::start(stream::DEVICE, bytes, stream::slots(bytes), interval_us)?;
+    stream::skip(&mut stream, 8)?;
+    marked(|| {
+        for _ in 0..frames {
+            let frame = stream.next()?.ok_or("the stream ended")?;
+            if busy {
+                // Every byte, twice: slower than QEMU's engine, which is what keeps the ring full.
+                for _ in 0..2 {
+                    let sum =
+                        frame.iter().fold(0_u64, |sum, byte| sum.wrapping_add((*byte).into()));
+                    std::hint::black_box(sum);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn marked(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    getpgid(None)?;
+    work()?;
+    getpgid(None)?;
+    Ok(())
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Bytes a second: dmaframe's to its reader beside mainline's `dmatest`, which moves memory by a
+//! channel of the same controller and tells nobody.
+
+use crate::samples::{Samples, Turn, say};
+use crate::{Extent, Result, stream};
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+/// Bytes of a frame, or of a transfer.
+const SIZES: [u32; 4] = [4096, 65536, 614_400, 4 << 20];
+
+const PARAMETERS: &str = "/sys/module/dmatest/parameters";
+const CHANNELS: &str = "/sys/class/dma";
+
+pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
+    let channel = free_channel()?;
+    println!("dmatest: {channel}");
+    // From the first runs, which warm up: transfers a second.
+    let mut rates = [0.0; SIZES.len()];
+    for (rate, bytes) in rates.iter_mut().zip(SIZES) {
+        *rate = dmatest(&channel, bytes, 8)?;
+    }
+    for round in 0..extent.rounds {
+        say("engine", round, extent.rounds);
+        for (rate, bytes) in rates.iter_mut().zip(SIZES) {
+            let mut add = |subject, value: f64| {
+                let turn = Turn { measure: "engine", subject, key: bytes.into(), round };
+                samples.add(turn, &[value])
+            };
+            add("dmaframe", delivered(bytes, extent.run)?)?;
+            let iterations = (*rate * extent.run.as_secs_f64()).max(4.0) as u32;
+            *rate = dmatest(&channel, bytes, iterations)?;
+            add("dmatest", *rate * f64::from(bytes))?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes a second that a reader takes who looks at headers only, as dmatest looks at nothing.
+fn delivered(bytes: u32, run: Duration) -> Result<f64> {
+    let mut stream = stream::start(stream::DEVICE, bytes, stream::slots(bytes), 0)?;
+    let flow = stream::flow(&mut stream, run)?;
+    Ok(flow.frames as f64 * f64::from(bytes) / flow.seconds)
+}
+
+/// A channel that mainline's driver has and nobody uses.
+fn free_channel() -> Result<String> {
+    let mut names: Vec<String> = fs::read_dir(CHANNELS)
+        .map_err(|error| format!("{CHANNELS}: {error}"))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    names
+        .into_iter()
+        .find(|name| {
+            fs::read_to_string(format!("{CHANNELS}/{name}/in_use"))
+                .is_ok_and(|in_use| in_use.trim() == "0")
+        })
+        .ok_or_else(|| format!("{CHANNELS} has no channel that is free").into())
+}
+
+/// Transfers a second, one after the other, none of them looked at.
+fn dmatest(channel: &str, bytes: u32, iterations: u32) -> Result<f64> {
+    let mut log = log_from_here()?;
+    for (name, value) in [
+        ("noverify", "1"),
+        ("norandom", "1"),
+        ("timeout", "20000"),
+        ("test_buf_size", &bytes.to_string()),
+        ("iterations", &iterations.to_string()),
+        ("channel", channel),
+        ("run", "1"),
+    ] {
+        fs::write(format!("{PARAMETERS}/{name}"), value)
+            .map_err(|error| format!("dmatest's {name} cannot be {value}: {error}"))?;
+    }
+    // Reading it waits for the end.
+    fs::read_to_string(format!("{PARAMETERS}/wait"))?;
+    let log = lines(&mut log)?;
+    let summary = log
+        .lines()
+        .find_map(|line| parse(line, channel))
+        .ok_or_else(|| format!("dmatest gave no summary of {channel}:\n{log}"))?;
+    if summary.failures != 0 || summary.tests != iterations {
+        return Err(format!("dmatest on {channel}, {bytes} bytes: {summary:?}").into());
+    }
+    Ok(summary.rate)
+}
+
+#[derive(Debug, PartialEq)]
+struct Summary {
+    tests: u32,
+    failures: u32,
+    rate: f64,
+}
+
+/// Reads `dmatest: dma0chan0-copy0: summary 8 tests, 0 failures 123.45 iops 987 KB/s (0)`.
+fn parse(line: &str, channel: &str) -> Option<Summary> {
+    let (_, line) = line.split_once(&format!("dmatest: {channel}-"))?;
+    let (_, line) = line.split_once("summary ")?;
+    let mut words = line.split_ascii_whitespace();
+    let tests = words.next()?.parse().ok()?;
+    let failures = words.nth(1)?.parse().ok()?;
+    let rate = words.nth(1)?.parse().ok()?;
+    Some(Summary { tests, failures, rate })
+}
+
+fn log_from_here() -> Result<File> {
+    let mut log = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open("/dev/kmsg")
+        .map_err(|error| format!("/dev/kmsg: {error}"))?;
+    log.seek(SeekFrom::End(0))?;
+    Ok(log)
+}
+
+/// A read gives one record.
+fn lines(log: &mut File) -> Result<String> {
+    let mut text = String::new();
+    let mut record = [0; 8192];
+    loop {
+        match log.read(&mut record) {
+            Ok(0) => return Ok(text),
+            Ok(bytes) => text += &String::from_utf8_lossy(&record[..bytes]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(text),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_read() {
+        let line = "6,501,123,-;dmatest: dma0chan1-copy0: summary 8 tests, 1 failures 123.45 iops 987 KB/s (0)";
+        let summary = Summary { tests: 8, failures: 1, rate: 123.45 };
+        assert_eq!(parse(line, "dma0chan1"), Some(summary));
+        assert_eq!(parse(line, "dma0chan0"), None);
+        assert_eq!(
+            parse("6,502,124,-;dmatest: Started 1 threads using dma0chan1", "dma0chan1"),
+            None
+        );
+    }
+}

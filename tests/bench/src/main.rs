@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Measures dmaframe beside its peers, inside the guest that `cargo xtask bench` boots.
+//!
+//! What is compared takes turns: A B A B, a round each. Every round's samples are written as they
+//! were taken, one JSON object a line; whoever reads them computes.
+
+mod calls;
+mod clock;
+mod copying;
+mod engine;
+mod latency;
+mod payload;
+mod processor;
+mod reader;
+mod samples;
+mod scaling;
+mod stream;
+mod system;
+mod system_timer;
+mod video;
+mod waiting;
+
+use samples::Samples;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Whatever went wrong, in words.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const USAGE: &str = "usage: dmaframe-bench quick|full FILE";
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    /// Turns that each of what is compared gets.
+    rounds: u32,
+    /// What a run of frames takes, about.
+    run: Duration,
+    /// What a run takes whose clock counts in hundredths of a second.
+    long_run: Duration,
+}
+
+const QUICK: Extent =
+    Extent { rounds: 3, run: Duration::from_millis(250), long_run: Duration::from_millis(1500) };
+const FULL: Extent =
+    Extent { rounds: 7, run: Duration::from_millis(600), long_run: Duration::from_secs(4) };
+
+impl Extent {
+    /// Frames, one each `interval_us`, that take about a run.
+    fn paced_frames(&self, interval_us: u32) -> u32 {
+        let frames = self.run.as_micros() / u128::from(interval_us);
+        frames.clamp(8, 200) as u32
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["quick", file] => measure(QUICK, file),
+        ["full", file] => measure(FULL, file),
+        [calls::CHILD, ref kind @ ..] => calls::child(kind),
+        _ => Err(USAGE.into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("dmaframe-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(extent: Extent, file: &str) -> Result<()> {
+    let mut samples = Samples::create(file)?;
+    engine::measure(extent, &mut samples)?;
+    reader::measure(extent, &mut samples)?;
+    calls::measure(extent, &mut samples)?;
+    system::measure(extent, &mut samples)?;
+    latency::measure(extent, &mut samples)?;
+    payload::measure(extent, &mut samples)?;
+    scaling::measure(extent, &mut samples)
+}

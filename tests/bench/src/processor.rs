@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which processor runs a thread, and what all of them do.
+
+use crate::Result;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// Takes the interrupts of the engine.
+pub(crate) const INTERRUPTS: usize = 0;
+/// Runs the reader that is measured.
+pub(crate) const READER: usize = 2;
+/// Runs whoever else moves a frame.
+pub(crate) const OTHER: usize = 3;
+
+/// Binds the calling thread.
+pub(crate) fn bind(processor: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(processor)?;
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// Sets the calling thread free.
+pub(crate) fn unbind() -> Result<()> {
+    let mut set = CpuSet::new();
+    for processor in 0..count()? {
+        set.set(processor)?;
+    }
+    Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
+}
+
+/// How many there are, whatever the calling thread is bound to.
+pub(crate) fn count() -> Result<usize> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let numbered = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    Ok(stat.lines().filter(numbered).count())
+}
+
+/// Seconds that all of them together have been idle.
+pub(crate) fn idle_seconds() -> Result<f64> {
+    /// Of `/proc/stat`, whatever the kernel's own tick is.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/stat")?;
+    let first = stat.lines().next().unwrap_or_default();
+    // cpu user nice system idle iowait ...
+    let mut idle = first.split_ascii_whitespace().skip(4).map(str::parse::<f64>);
+    match (idle.next(), idle.next()) {
+        (Some(Ok(idle)), Some(Ok(waiting))) => Ok((idle + waiting) / TICKS_A_SECOND),
+        _ => Err(format!("/proc/stat begins with {first:?}").into()),
+    }
+}
+
+/// Keeps every processor busy until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    pub(crate) fn start() -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut load = Self { stop: Arc::clone(&stop), threads: Vec::new() };
+        for processor in 0..count()? {
+            let stop = Arc::clone(&stop);
+            load.threads.push(std::thread::spawn(move || {
+                // Unbound it would be moved to where nobody else is busy: nearly as good.
+                let _ = bind(processor);
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            }));
+        }
+        Ok(load)
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            // A thread that only spins does not panic.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! dmaframe's side of everything that is compared.
+
+use crate::Result;
+use dmaframe::{Device, Policy, Shape, Stats, Stream};
+use std::time::{Duration, Instant};
+
+/// The device, unless several are measured.
+pub(crate) const DEVICE: &str = "/dev/dmaframe0";
+/// A ring takes about this much memory.
+const RING_BYTES: u32 = 32 << 20;
+
+/// Slots of a ring for frames of `bytes` bytes.
+pub(crate) fn slots(bytes: u32) -> u32 {
+    (RING_BYTES / bytes).clamp(4, 256).next_power_of_two()
+}
+
+/// A running stream of the pattern.
+pub(crate) fn start(device: &str, bytes: u32, slots: u32, interval_us: u32) -> Result<Stream> {
+    let device = Device::open(device)?;
+    let mut stream = device.configure(Shape {
+        source: device.source("pattern")?.index,
+        frame_bytes: bytes,
+        slots,
+        policy: Policy::Backpressure,
+        interval_us,
+    })?;
+    stream.start()?;
+    Ok(stream)
+}
+
+/// Takes a frame: its number, and what its header says that the engine took for it, in ticks.
+pub(crate) fn take(stream: &mut Stream) -> Result<(u64, u64)> {
+    let frame = stream.next()?.ok_or("the stream ended")?;
+    let stamps = frame.device_stamps();
+    Ok((frame.sequence(), stamps.end.saturating_sub(stamps.start)))
+}
+
+/// Takes as many frames.
+pub(crate) fn skip(stream: &mut Stream, frames: u32) -> Result<()> {
+    for _ in 0..frames {
+        take(stream)?;
+    }
+    Ok(())
+}
+
+/// What a stream at full speed has done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flow {
+    pub(crate) frames: u64,
+    pub(crate) seconds: f64,
+    /// The driver's counters at its end.
+    pub(crate) stats: Stats,
+}
+
+/// Takes frames for `run`, after the ring has gone round once.
+pub(crate) fn flow(stream: &mut Stream, run: Duration) -> Result<Flow> {
+    skip(stream, stream.slots().min(64))?;
+    let began = Instant::now();
+    let mut frames = 0;
+    let (mut last, mut gaps) = (take(stream)?.0, 0);
+    loop {
+        let (sequence, _) = take(stream)?;
+        gaps += u64::from(sequence != last + 1);
+        last = sequence;
+        frames += 1;
+        let elapsed = began.elapsed();
+        if elapsed >= run && frames >= 4 {
+            if gaps > 0 {
+                return Err(
+                    format!("{gaps} gaps in {frames} frames that wait for the reader").into()
+                );
+            }
+            return Ok(Flow { frames, seconds: elapsed.as_secs_f64(), stats: stream.stats()? });
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What frames cost the whole system: processor time of everybody, at an equal pace and size.
+//!
+//! QEMU runs the engine on the processor that starts it, which a board does not: what the engine
+//! took is measured by its own stamps, to be told apart from what the driver and the reader took.
+
+use crate::copying::Copying;
+use crate::samples::{Samples, Turn, say};
+use crate::video::{self, Video};
+use crate::{Extent, Result, processor, stream};
+use std::time::{Duration, Instant};
+
+const INTERVAL_US: u32 = 1_000_000 / video::FRAMES_A_SECOND;
+const BYTES: u32 = video::BYTES;
+const SLOTS: u32 = 8;
+const MICROSECONDS: f64 = 1e6;
+
+pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
+    for round in 0..extent.rounds {
+        say("system", round, extent.rounds);
+        let mut add = |measure, subject, value: f64| {
+            samples.add(Turn { measure, subject, key: BYTES.into(), round }, &[value])
+        };
+
+        // Nothing but the passing of time: what the system costs by itself.
+        let idle = busy(|| {
+            std::thread::sleep(extent.long_run);
+            Ok(extent.long_run.as_secs_f64() * f64::from(video::FRAMES_A_SECOND))
+        })?;
+        add("system", "idle", idle)?;
+
+        let mut stream = stream::start(stream::DEVICE, BYTES, SLOTS, INTERVAL_US)?;
+        stream::skip(&mut stream, 4)?;
+        let mut ticks = 0;
+        let mut frames = 0;
+        let whole = busy(|| {
+            during(extent.long_run, || {
+                ticks += stream::take(&mut stream)?.1;
+                frames += 1;
+                Ok(())
+            })
+        })?;
+        let engine = ticks as f64 / f64::from(stream.stamp_hz()) * 1000.0 / f64::from(frames);
+        drop(stream);
+        add("system", "dmaframe", whole)?;
+        add("engine-time", "dmaframe", engine)?;
+
+        let mut video = Video::open()?;
+        (0..4).try_for_each(|_| video.take())?;
+        add("system", "vivid", busy(|| during(extent.long_run, || video.take()))?)?;
+        drop(video);
+
+        let mut copying = Copying::open(BYTES, INTERVAL_US)?;
+        (0..4).try_for_each(|_| copying.take())?;
+        add("system", "copying", busy(|| during(extent.long_run, || copying.take()))?)?;
+    }
+    Ok(())
+}
+
+/// Takes frames for `run`: how many.
+fn during(run: Duration, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
+    let began = Instant::now();
+    let mut frames = 0.0;
+    while began.elapsed() < run {
+        take()?;
+        frames += 1.0;
+    }
+    // A pace that is not kept is no comparison.
+    let due = began.elapsed().as_micros() as f64 / f64::from(INTERVAL_US);
+    if frames < due * 0.9 {
+        println!("system: {frames} of {due:.0} frames came");
+    }
+    Ok(frames)
+}
+
+/// Seconds that all processors together were busy for a thousand of the frames that `work` counts.
+fn busy(work: impl FnOnce() -> Result<f64>) -> Result<f64> {
+    let processors = processor::count()? as f64;
+    let (began, before) = (Instant::now(), processor::idle_seconds()?);
+    let frames = work()?;
+    let idle = processor::idle_seconds()? - before;
+    let seconds = began.elapsed().as_micros() as f64 / MICROSECONDS;
+    Ok((seconds * processors - idle).max(0.0) * 1000.0 / frames)
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A benchmark: dmaframe and its peers side by side in one guest, and what came of it as a table, a
+//! chart and JSON.
+
+mod chart;
+mod report;
+mod samples;
+mod statistics;
+
+use std::fs;
+use std::io::{BufRead, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use self::report::Surroundings;
+use self::samples::Samples;
+use self::statistics::Figure;
+use crate::guest::{Guest, Job};
+use crate::kernel::{self, Flavour};
+use crate::progress::{Step, say};
+use crate::{module, userland};
+
+const RESULTS: &str = "tests/bench/RESULTS.md";
+const CHART: &str = "tests/bench/chart.svg";
+const FIGURES: &str = "tests/bench/results.json";
+const IMAGE: &str = "target/image/images/sdcard.img";
+const SAMPLES: &str = "/tmp/samples";
+/// A guest on a busy machine takes many times longer.
+const SECONDS: u64 = 3600;
+
+/// A frame, and when it came.
+const FIRST: &str =
+    "dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo $up";
+
+/// Arguments: the extent, where samples go. One V4L2 device that captures, as a webcam.
+const MEASURE: &str = r#"
+modules=/lib/modules/$(uname -r)
+mkdir -p "$modules" && mv /root/modules/*.ko "$modules" && depmod || exit 1
+for module in dmatest copying uncached waiting; do
+	modprobe $module || exit 1
+done
+modprobe vivid n_devs=1 node_types=1 num_inputs=1 input_types=0 || exit 1
+exec /root/dmaframe-bench "$1" "$2"
+"#;
+
+/// How much is measured, and where its figures go.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Fewer and shorter rounds: two minutes instead of ten
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Bench {
+    fn extent(&self) -> &'static str {
+        if self.quick { "quick" } else { "full" }
+    }
+
+    /// Guests that are booted for their first frame.
+    fn boots(&self) -> usize {
+        if self.quick { 3 } else { 7 }
+    }
+
+    fn command(&self) -> &'static str {
+        if self.quick { "cargo xtask bench --quick" } else { "cargo xtask bench" }
+    }
+}
+
+/// Measures, and writes what came of it.
+pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
+    // The cost of finding everything made is what a second look takes.
+    Guest::ready(checkout, Flavour::Bench)?;
+    let started = Instant::now();
+    let guest = Guest::ready(checkout, Flavour::Bench)?;
+    let warm = started.elapsed().as_secs_f64();
+
+    let program = userland::program(
+        guest.builder(),
+        checkout,
+        guest.crates(),
+        "dmaframe-bench",
+        "dmaframe-bench",
+    )?;
+    let peers =
+        module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
+    let mut modules = guest.kernel().modules()?;
+    modules.extend(["copying.ko", "uncached.ko", "waiting.ko"].map(|name| peers.join(name)));
+
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = first_frames(&guest, bench.boots())?;
+    let samples = match measure(&guest, bench, program, &modules)? {
+        Ok(samples) => samples,
+        Err(status) => return Ok(status),
+    };
+
+    let surroundings = Surroundings {
+        command: bench.command().to_owned(),
+        date: output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?,
+        kernel: format!("Linux {}", kernel::VERSION),
+        qemu: output(guest.builder().command("qemu-system-aarch64").arg("--version"))?
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        host: format!(
+            "{} processors, load {} before",
+            std::thread::available_parallelism().map_or(1, usize::from),
+            load.split(' ').next().unwrap_or_default()
+        ),
+        first_frame: Figure::of(&first).context("no first frame")?,
+        sizes: sizes(&guest, checkout)?,
+        build_seconds: build_seconds(&guest, checkout, warm)?,
+    };
+    let figures = report::figures(&samples, &surroundings)?;
+    let before = before(&checkout.join(FIGURES))?;
+
+    let text = format!("{figures:#}\n");
+    write(&checkout.join(FIGURES), &text)?;
+    if let Some(path) = &bench.json {
+        write(path, &text)?;
+    }
+    let headlines = report::headlines(&figures);
+    write(&checkout.join(CHART), &chart::draw(&headlines))?;
+    let results = report::markdown(&samples, &surroundings, &figures, before.as_ref());
+    write(&checkout.join(RESULTS), &results)?;
+    print!("{}", report::summary(&headlines));
+    say(format_args!("all of it: {RESULTS}, {CHART}, {FIGURES}"));
+    Ok(0)
+}
+
+/// Seconds from the start of a guest's kernel to a frame that was verified, of one guest after the
+/// other.
+fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
+    let mut seconds = Vec::new();
+    for boot in 0..boots {
+        say(format_args!("first frame: boot {} of {boots}", boot + 1));
+        let command = ["sh", "-c", FIRST].map(str::to_owned).into();
+        let mut said = String::new();
+        let status = guest.run(&Job { command, ..Job::default() }, |output| {
+            output.read_to_string(&mut said).context("reading the guest's output").map(drop)
+        })?;
+        match said.trim().parse() {
+            Ok(up) if status == 0 => seconds.push(up),
+            _ => bail!("a guest's first frame ended with status {status}: {said}"),
+        }
+    }
+    Ok(seconds)
+}
+
+/// Runs the guest's program: its samples, or the status with which it failed.
+fn measure(
+    guest: &Guest,
+    bench: &Bench,
+    program: PathBuf,
+    modules: &[PathBuf],
+) -> Result<std::result::Result<Samples, u8>> {
+    let mut put = vec![(program, "/root/dmaframe-bench".to_owned())];
+    for module in modules {
+        let name = module.file_name().context("a module without a name")?.to_string_lossy();
+        put.push((module.clone(), format!("/root/modules/{name}")));
+    }
+    let file = samples_file(guest)?;
+    let command = ["sh", "-c", MEASURE, "bench", bench.extent(), SAMPLES].map(str::to_owned).into();
+    let get = vec![(SAMPLES.to_owned(), file.clone())];
+    let job = Job { command, put, get, timeout: Some(SECONDS), ..Job::default() };
+    let status = guest.run(&job, |output| {
+        for line in output.lines() {
+            say(line.context("reading the guest's output")?);
+        }
+        Ok(())
+    })?;
+    if status != 0 {
+        return Ok(Err(status));
+    }
+    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+    Samples::parse(&text).map(Ok)
+}
+
+/// Where the guest's samples are kept: raw, for whoever wants another statistic.
+fn samples_file(guest: &Guest) -> Result<PathBuf> {
+    let directory = guest.checkout().join("target/bench");
+    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+    Ok(directory.join("samples.jsonl"))
+}
+
+/// Bytes of what is loaded and flashed.
+fn sizes(guest: &Guest, checkout: &Path) -> Result<Map<String, Value>> {
+    let stripped = checkout.join("target/bench/dmaframe.ko");
+    let mut strip = guest.builder().command("aarch64-linux-gnu-strip");
+    strip.args(["--strip-debug", "-o"]).arg(guest.builder().inside(&stripped)?);
+    strip.arg(guest.builder().inside(guest.module())?);
+    Step::short("stripping the module").run(&mut strip, &checkout.join("target/log/strip.log"))?;
+    let mut sizes = Map::new();
+    for (name, path) in [
+        ("module", guest.module().to_owned()),
+        ("module_stripped", stripped),
+        ("command", guest.commands().join("dmaframe")),
+        ("kernel", guest.kernel().image()),
+        ("image", checkout.join(IMAGE)),
+    ] {
+        let bytes = match fs::metadata(&path) {
+            Ok(metadata) => json!(metadata.len()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Value::Null,
+            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+        };
+        sizes.insert(name.to_owned(), bytes);
+    }
+    Ok(sizes)
+}
+
+/// Seconds of builds: the image's kernel from nothing, and finding that there is nothing to do.
+fn build_seconds(guest: &Guest, checkout: &Path, warm: f64) -> Result<Map<String, Value>> {
+    let (cache, builder) = (guest.cache(), guest.builder());
+    let cold = guest.kernel().seconds_of(cache, builder, checkout, Flavour::Default)?;
+    let mut seconds = Map::new();
+    seconds.insert("kernel_cold".to_owned(), json!(cold));
+    seconds.insert("all_warm".to_owned(), json!(warm));
+    Ok(seconds)
+}
+
+/// The figures of the run before, if there was one.
+fn before(path: &Path) -> Result<Option<Value>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let figures = serde_json::from_str(&text)
+                .with_context(|| format!("{} is no JSON: remove it", path.display()))?;
+            Ok(Some(figures))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+/// What a command prints, on one line.
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().context("starting a command")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
