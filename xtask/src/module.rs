@@ -77,8 +77,10 @@ pub(crate) fn build_others(
     let step = Step::short(&format!("building the modules of {directory}"));
     let variables = [("M", checkout.join(directory)), ("MO", output.clone())];
     let mut make = out_of_tree(builder, kernel, &variables)?;
-    step.run(make.arg("modules"), &checkout.join(format!("target/log/{name}.log")))?;
+    let log = checkout.join(format!("target/log/{name}.log"));
+    step.run(make.arg("modules"), &log)?;
     step.done();
+    refuse_warnings(&log)?;
     Ok(output)
 }
 
@@ -99,7 +101,7 @@ fn refuse_warnings(log: &Path) -> Result<()> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let count = warnings(&text);
     if count > 0 {
-        bail!("the module builds with {count} warnings\n{text}");
+        bail!("built with {count} warnings\n{text}");
     }
     Ok(())
 }

@@ -151,6 +151,10 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&st
         report.check("the image's kernel is the guest's", || {
             external_tree::same_kernel(guest.kernel(), checkout)
         });
+        report.check("the benchmark's modules", || {
+            let (builder, kernel) = (guest.builder(), guest.kernel());
+            module::build_others(builder, checkout, kernel, "tests/bench/peers").map(drop)
+        });
     }
     report.check(&format!("module, clippy, {name} kernel"), || {
         let (builder, kernel) = (guest.builder(), guest.kernel());

@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 /// The first argument of a child.
 pub(crate) const CHILD: &str = "counted";
@@ -17,6 +18,8 @@ const MARK: i64 = libc::SYS_getpgid;
 
 const SATURATED_FRAMES: u32 = 4000;
 const SATURATED_SIZES: [u32; 3] = [4096, 65536, 614_400];
+/// How long a reader is busy with a frame that is slower than the engine, QEMU's too.
+const BUSY_A_BYTE: Duration = Duration::from_nanos(25);
 const PACED_US: u32 = 5000;
 const PACED_BYTES: u32 = 4096;
 
@@ -29,7 +32,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         for bytes in SATURATED_SIZES {
             let frames = (SATURATED_FRAMES * 4096 / bytes).max(100);
             add("saturated", bytes, counted("saturated", bytes, frames)?)?;
-            // What is read all the time: the ring is never empty.
+            // A reader that is the slower one: the ring is never empty.
             add("busy", bytes, counted("busy", bytes, frames)?)?;
         }
         add("paced", PACED_BYTES, counted("paced", PACED_BYTES, 100)?)?;
@@ -121,13 +124,12 @@ fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<()>
         for _ in 0..frames {
             let frame = stream.next()?.ok_or("the stream ended")?;
             if busy {
-                // Every byte, twice: slower than QEMU's engine, which is what keeps the ring full.
-                for _ in 0..2 {
-                    let sum =
-                        frame.iter().fold(0_u64, |sum, byte| sum.wrapping_add((*byte).into()));
-                    std::hint::black_box(sum);
+                let held = Instant::now();
+                while held.elapsed() < BUSY_A_BYTE * bytes {
+                    std::hint::spin_loop();
                 }
             }
+            drop(frame);
         }
         Ok(())
     })

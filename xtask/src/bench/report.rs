@@ -346,7 +346,7 @@ fn calls(text: &mut String, samples: &Samples) {
     );
     for (subject, name) in [
         ("saturated", "dmaframe, full speed"),
-        ("busy", "dmaframe, full speed, a reader that reads every byte twice"),
+        ("busy", "dmaframe, full speed, the reader being slower"),
         ("paced", "dmaframe, paced"),
         ("v4l2", "vivid by V4L2, mapped buffers"),
     ] {
