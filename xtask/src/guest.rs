@@ -168,6 +168,13 @@ impl Guest {
         &self.device_tree
     }
 
+    /// Builds a program of the tests: the file, and its path in a guest.
+    pub(crate) fn test_program(&self, name: &str) -> Result<(PathBuf, String)> {
+        let (builder, checkout, crates) = (&self.builder, &self.checkout, &self.crates);
+        let file = userland::program(builder, checkout, crates, "dmaframe-tests", name)?;
+        Ok((file, format!("/usr/bin/{name}")))
+    }
+
     /// Runs a job; what its command prints is for `output` to read, byte for byte. The result is
     /// the command's exit status.
     pub(crate) fn run(

@@ -95,6 +95,9 @@ struct GuestArguments {
     /// Have a program of Debian's in the guest
     #[arg(long, value_enum, value_name = "PROGRAM")]
     with: Vec<Addition>,
+    /// Build a program of the tests (storm, lifecycle, ...) and have it in the guest
+    #[arg(long, value_name = "NAME")]
+    build: Vec<String>,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -116,14 +119,18 @@ fn perform(task: Task) -> Result<u8> {
     match task {
         Task::Bench(arguments) => bench::run(&checkout, &arguments),
         Task::Guest(arguments) => {
-            let job = job(
+            let mut job = job(
                 arguments.put,
                 arguments.get,
                 arguments.timeout,
                 arguments.with,
                 arguments.command,
             )?;
-            Guest::ready(&checkout, arguments.kernel)?.run(&job, guest::print)
+            let guest = Guest::ready(&checkout, arguments.kernel)?;
+            for name in &arguments.build {
+                job.put.push(guest.test_program(name)?);
+            }
+            guest.run(&job, guest::print)
         }
         Task::Image(arguments) => image::build(&checkout, &arguments),
         Task::Run(stream) => run::run(&checkout, &stream),

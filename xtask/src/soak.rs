@@ -12,7 +12,6 @@ use clap::Args;
 
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
-use crate::userland;
 
 const RESULTS: &str = "tests/RESULTS.md";
 const TABLE: &str = "## Soak\n\n| date | command | figures |\n|---|---|---|\n";
@@ -39,12 +38,10 @@ pub(crate) struct Soak {
 /// Runs it; the exit status is the guest's program's.
 pub(crate) fn run(guest: &Guest, checkout: &Path, soak: &Soak) -> Result<u8> {
     let seed = soak.seed.unwrap_or_else(any_seed);
-    let program =
-        userland::program(guest.builder(), checkout, guest.crates(), "dmaframe-tests", "soak")?;
     let command = vec!["soak".to_owned(), soak.minutes.to_string(), seed.to_string()];
     let job = Job {
         command,
-        put: vec![(program, "/usr/bin/soak".to_owned())],
+        put: vec![guest.test_program("soak")?],
         timeout: Some(soak.minutes * 60 + SPARE_SECONDS),
         ..Job::default()
     };
