@@ -553,10 +553,24 @@ mod tests {
         assert_eq!(group_id(&nest(1, &[0; 4]), "events"), None);
     }
 
-    /// Any kernel has the control family, which stands in for ours.
+    /// The control family, which any kernel has, stands in for ours.
+    ///
+    /// `None` in QEMU's user mode, where `cross test` runs: it lets no generic netlink through.
+    fn control() -> Option<Client> {
+        match Client::find("nlctrl", "notify") {
+            Err(Error::Socket(error))
+                if error.raw_os_error() == Some(Errno::EPROTONOSUPPORT as i32) =>
+            {
+                eprintln!("left out, for there is no generic netlink here");
+                None
+            }
+            found => Some(found.unwrap()),
+        }
+    }
+
     #[test]
     fn a_family_is_found_with_its_group_and_an_absent_one_is_named() {
-        let client = Client::find("nlctrl", "notify").unwrap();
+        let Some(client) = control() else { return };
         assert_eq!(client.family, 16);
         assert!(client.events.is_some());
         client.events().unwrap();
@@ -566,7 +580,7 @@ mod tests {
 
     #[test]
     fn a_refusal_carries_the_kernels_words() {
-        let mut client = Client::find("nlctrl", "notify").unwrap();
+        let Some(mut client) = control() else { return };
         // The control family checks attributes against its policy and says what it found wrong.
         let attributes = vec![DefaultNla::new(1, vec![1])];
         let question = Message { command: 3, attributes };
