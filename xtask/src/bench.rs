@@ -41,7 +41,7 @@ const FIRST: &str =
 const MEASURE: &str = r#"
 modules=/lib/modules/$(uname -r)
 mkdir -p "$modules" && mv /root/modules/*.ko "$modules" && depmod || exit 1
-for module in dmatest copying uncached waiting; do
+for module in dmatest copying idle uncached waiting; do
 	modprobe $module || exit 1
 done
 modprobe vivid n_devs=1 node_types=1 num_inputs=1 input_types=0 || exit 1
@@ -92,7 +92,9 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let peers =
         module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
     let mut modules = guest.kernel().modules()?;
-    modules.extend(["copying.ko", "uncached.ko", "waiting.ko"].map(|name| peers.join(name)));
+    modules.extend(
+        ["copying.ko", "idle.ko", "uncached.ko", "waiting.ko"].map(|name| peers.join(name)),
+    );
 
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;

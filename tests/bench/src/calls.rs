@@ -16,7 +16,7 @@ pub(crate) const CHILD: &str = "counted";
 /// The system call that marks: nobody else makes it.
 const MARK: i64 = libc::SYS_getpgid;
 
-const SATURATED_FRAMES: u32 = 4000;
+const SATURATED_FRAMES: u32 = 2000;
 const SATURATED_SIZES: [u32; 3] = [4096, 65536, 614_400];
 /// How long a reader is busy with a frame that is slower than the engine, QEMU's too.
 const BUSY_A_BYTE: Duration = Duration::from_nanos(25);
@@ -30,13 +30,13 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
             samples.add(Turn { measure: "calls", subject, key: key.into(), round }, &[calls])
         };
         for bytes in SATURATED_SIZES {
-            let frames = (SATURATED_FRAMES * 4096 / bytes).max(100);
+            let frames = (SATURATED_FRAMES * 4096 / bytes).max(50);
             add("saturated", bytes, counted("saturated", bytes, frames)?)?;
             // A reader that is the slower one: the ring is never empty.
             add("busy", bytes, counted("busy", bytes, frames)?)?;
         }
         add("paced", PACED_BYTES, counted("paced", PACED_BYTES, 100)?)?;
-        add("v4l2", crate::video::BYTES, counted("v4l2", crate::video::BYTES, 50)?)?;
+        add("v4l2", crate::video::BYTES, counted("v4l2", crate::video::BYTES, 20)?)?;
     }
     Ok(())
 }

@@ -7,12 +7,14 @@ use crate::{Extent, Result, stream};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of a frame, or of a transfer.
 const SIZES: [u32; 4] = [4096, 65536, 614_400, 4 << 20];
 
 const PARAMETERS: &str = "/sys/module/dmatest/parameters";
+/// For as long as no board takes.
+const PATIENCE: Duration = Duration::from_secs(120);
 const CHANNELS: &str = "/sys/class/dma";
 
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
@@ -77,13 +79,19 @@ fn dmatest(channel: &str, bytes: u32, iterations: u32) -> Result<f64> {
         fs::write(format!("{PARAMETERS}/{name}"), value)
             .map_err(|error| format!("dmatest's {name} cannot be {value}: {error}"))?;
     }
-    // Reading it waits for the end.
-    fs::read_to_string(format!("{PARAMETERS}/wait"))?;
-    let log = lines(&mut log)?;
-    let summary = log
-        .lines()
-        .find_map(|line| parse(line, channel))
-        .ok_or_else(|| format!("dmatest gave no summary of {channel}:\n{log}"))?;
+    // Its parameter `wait` does not, where the thread has not begun yet.
+    let deadline = Instant::now() + PATIENCE;
+    let mut said = String::new();
+    let summary = loop {
+        said += &lines(&mut log)?;
+        if let Some(summary) = said.lines().find_map(|line| parse(line, channel)) {
+            break summary;
+        }
+        if Instant::now() > deadline {
+            return Err(format!("dmatest gave no summary of {channel}:\n{said}").into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
     if summary.failures != 0 || summary.tests != iterations {
         return Err(format!("dmatest on {channel}, {bytes} bytes: {summary:?}").into());
     }

@@ -36,7 +36,7 @@ struct Extent {
     rounds: u32,
     /// What a run of frames takes, about.
     run: Duration,
-    /// What a run takes whose clock counts in hundredths of a second.
+    /// What a run of few frames takes.
     long_run: Duration,
 }
 

@@ -43,16 +43,9 @@ pub(crate) fn count() -> Result<usize> {
 
 /// Seconds that all of them together have been idle.
 pub(crate) fn idle_seconds() -> Result<f64> {
-    /// Of `/proc/stat`, whatever the kernel's own tick is.
-    const TICKS_A_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/stat")?;
-    let first = stat.lines().next().unwrap_or_default();
-    // cpu user nice system idle iowait ...
-    let mut idle = first.split_ascii_whitespace().skip(4).map(str::parse::<f64>);
-    match (idle.next(), idle.next()) {
-        (Some(Ok(idle)), Some(Ok(waiting))) => Ok((idle + waiting) / TICKS_A_SECOND),
-        _ => Err(format!("/proc/stat begins with {first:?}").into()),
-    }
+    const IDLE: &str = "/sys/module/idle/parameters/ns";
+    let ns = fs::read_to_string(IDLE).map_err(|error| format!("{IDLE}: {error}"))?;
+    Ok(ns.trim().parse::<u64>()? as f64 / 1e9)
 }
 
 /// Keeps every processor busy until it is dropped.

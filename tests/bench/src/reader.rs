@@ -145,7 +145,8 @@ const fn dmaframe_header() -> usize {
 }
 
 fn pipe(frames: Frames) -> Result<f64> {
-    let (mut reader, mut writer) = std::io::pipe()?;
+    let (reader, writer) = nix::unistd::pipe()?;
+    let (mut reader, mut writer) = (File::from(reader), File::from(writer));
     fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES))?;
     let mut buffer = frames.buffer(0);
     frames.from_writer(

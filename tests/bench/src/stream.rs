@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The device, unless several are measured.
 pub(crate) const DEVICE: &str = "/dev/dmaframe0";
 /// A ring takes about this much memory.
-const RING_BYTES: u32 = 32 << 20;
+const RING_BYTES: u32 = 8 << 20;
 
 /// Slots of a ring for frames of `bytes` bytes.
 pub(crate) fn slots(bytes: u32) -> u32 {

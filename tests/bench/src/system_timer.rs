@@ -39,8 +39,8 @@ impl Difference {
             let ticks = read(&registers);
             let within_ns = clock::monotonic_ns()? - before;
             if best.is_none_or(|best| within_ns < best.within_ns) {
-                let ns = (before + within_ns / 2).cast_signed()
-                    - (ticks * NS_A_TICK + NS_A_TICK / 2).cast_signed();
+                let ns =
+                    (before + within_ns / 2) as i64 - (ticks * NS_A_TICK + NS_A_TICK / 2) as i64;
                 best = Some(Self { ns, within_ns });
             }
         }

@@ -13,8 +13,9 @@ const WIDTH: u32 = 640;
 const HEIGHT: u32 = 480;
 /// Of a frame: two a pixel.
 pub(crate) const BYTES: u32 = WIDTH * HEIGHT * 2;
-/// The pace at which its frames are asked for.
-pub(crate) const FRAMES_A_SECOND: u32 = 50;
+/// The pace at which its frames are asked for: one that it keeps on a slow machine, for it draws
+/// them.
+pub(crate) const FRAMES_A_SECOND: u32 = 10;
 const BUFFERS: u32 = 4;
 
 const CAPTURE: u32 = 1;

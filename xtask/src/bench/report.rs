@@ -362,7 +362,7 @@ fn system_table(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## The whole system, paced\n\n\
-         Milliseconds of all processors together for a frame of 600 KiB, 50 a second.\n\n\
+         Milliseconds of all processors together for a frame of 600 KiB, 10 a second.\n\n\
          | who | ms a frame |\n|---|---|"
         ),
     );
