@@ -86,7 +86,7 @@ pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
     let started = Instant::now();
     let mut build = make.command();
     // Of no use before they have been built, and refused by none.
-    for own in OWN.iter().filter(|own| output.join(format!("build/{own}-custom")).exists()) {
+    for own in OWN.iter().filter(|own| output.join("build").join(own).exists()) {
         build.arg(format!("{own}-rebuild"));
     }
     run(build.arg("all"), &log, packages)?;
@@ -259,7 +259,8 @@ fn package(line: &str) -> Option<String> {
     // The image as a whole has no name.
     let (name, rest) = step.split_once(' ').filter(|(name, _)| !name.is_empty())?;
     let (version, _) = rest.split_once(' ')?;
-    Some(format!("{name} {version}"))
+    // Ours have none.
+    Some(format!("{name} {version}").trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -270,7 +271,7 @@ mod tests {
     fn steps_name_their_package() {
         let line = "\u{1b}[7m>>> host-m4 1.4.20 Extracting\u{1b}[27m\n";
         assert_eq!(package(line).unwrap(), "host-m4 1.4.20");
-        assert_eq!(package(">>> dmaframe custom Building\n").unwrap(), "dmaframe custom");
+        assert_eq!(package(">>> dmaframe  Building\n").unwrap(), "dmaframe");
         assert_eq!(package(">>>   Finalizing target directory\n"), None);
         assert_eq!(package("gcc -c a.c\n"), None);
     }
