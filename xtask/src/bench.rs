@@ -37,7 +37,12 @@ const SECONDS: u64 = 3600;
 const FIRST: &str =
     "dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo $up";
 
-/// Arguments: the extent, where samples go. One V4L2 device that captures, as a webcam.
+/// What is compared by the clock: the engine's work takes none of a guest's instructions.
+const BY_CLOCK: &[&str] = &["engine", "payload", "scaling"];
+/// What is compared by instructions, which a busy host does not change.
+const BY_INSTRUCTIONS: &[&str] = &["reader", "calls", "system", "latency"];
+
+/// Arguments: the extent, where samples go, what is measured. One V4L2 device that captures, as a webcam.
 const MEASURE: &str = r#"
 modules=/lib/modules/$(uname -r)
 mkdir -p "$modules" && mv /root/modules/*.ko "$modules" && depmod || exit 1
@@ -45,7 +50,7 @@ for module in dmatest copying idle uncached waiting; do
 	modprobe $module || exit 1
 done
 modprobe vivid n_devs=1 node_types=1 num_inputs=1 input_types=0 || exit 1
-exec /root/dmaframe-bench "$1" "$2"
+exec /root/dmaframe-bench "$@"
 "#;
 
 /// How much is measured, and where its figures go.
@@ -98,10 +103,16 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
 
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;
-    let samples = match measure(&guest, bench, program, &modules)? {
-        Ok(samples) => samples,
-        Err(status) => return Ok(status),
-    };
+    let mut text = String::new();
+    for (measures, counted) in [(BY_INSTRUCTIONS, true), (BY_CLOCK, false)] {
+        match measure(&guest, bench, &program, &modules, measures, counted)? {
+            Ok(samples) => text += &samples,
+            Err(status) => return Ok(status),
+        }
+    }
+    let samples = Samples::parse(&text)?;
+    // For whoever wants another statistic.
+    write(&checkout.join("target/bench/samples.jsonl"), &text)?;
 
     let surroundings = Surroundings {
         command: bench.command().to_owned(),
@@ -146,7 +157,8 @@ fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
         say(format_args!("first frame: boot {} of {boots}", boot + 1));
         let command = ["sh", "-c", FIRST].map(str::to_owned).into();
         let mut said = String::new();
-        let status = guest.run(&Job { command, ..Job::default() }, |output| {
+        let job = Job { command, counted: true, ..Job::default() };
+        let status = guest.run(&job, |output| {
             output.read_to_string(&mut said).context("reading the guest's output").map(drop)
         })?;
         match said.trim().parse() {
@@ -161,18 +173,26 @@ fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
 fn measure(
     guest: &Guest,
     bench: &Bench,
-    program: PathBuf,
+    program: &Path,
     modules: &[PathBuf],
-) -> Result<std::result::Result<Samples, u8>> {
-    let mut put = vec![(program, "/root/dmaframe-bench".to_owned())];
+    measures: &[&str],
+    counted: bool,
+) -> Result<std::result::Result<String, u8>> {
+    let mut put = vec![(program.to_owned(), "/root/dmaframe-bench".to_owned())];
     for module in modules {
         let name = module.file_name().context("a module without a name")?.to_string_lossy();
         put.push((module.clone(), format!("/root/modules/{name}")));
     }
-    let file = samples_file(guest)?;
-    let command = ["sh", "-c", MEASURE, "bench", bench.extent(), SAMPLES].map(str::to_owned).into();
+    let directory = guest.checkout().join("target/bench");
+    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+    let file = directory.join("guest.jsonl");
+    let command = ["sh", "-c", MEASURE, "bench", bench.extent(), SAMPLES]
+        .iter()
+        .chain(measures)
+        .map(|word| (*word).to_owned())
+        .collect();
     let get = vec![(SAMPLES.to_owned(), file.clone())];
-    let job = Job { command, put, get, timeout: Some(SECONDS), ..Job::default() };
+    let job = Job { command, put, get, timeout: Some(SECONDS), counted, ..Job::default() };
     let status = guest.run(&job, |output| {
         for line in output.lines() {
             say(line.context("reading the guest's output")?);
@@ -182,15 +202,7 @@ fn measure(
     if status != 0 {
         return Ok(Err(status));
     }
-    let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-    Samples::parse(&text).map(Ok)
-}
-
-/// Where the guest's samples are kept: raw, for whoever wants another statistic.
-fn samples_file(guest: &Guest) -> Result<PathBuf> {
-    let directory = guest.checkout().join("target/bench");
-    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    Ok(directory.join("samples.jsonl"))
+    fs::read_to_string(&file).with_context(|| format!("reading {}", file.display())).map(Ok)
 }
 
 /// Bytes of what is loaded and flashed.

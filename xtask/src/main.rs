@@ -156,7 +156,7 @@ fn job(
 ) -> Result<Job> {
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    Ok(Job { command, put, get, timeout, with, may_complain: false })
+    Ok(Job { command, put, get, timeout, with, ..Job::default() })
 }
 
 fn parse_put(put: &str) -> Result<(PathBuf, String)> {

@@ -27,7 +27,7 @@ use std::time::Duration;
 /// Whatever went wrong, in words.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const USAGE: &str = "usage: dmaframe-bench quick|full FILE";
+const USAGE: &str = "usage: dmaframe-bench quick|full FILE MEASURE...";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -57,8 +57,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words[..] {
-        ["quick", file] => measure(QUICK, file),
-        ["full", file] => measure(FULL, file),
+        ["quick", file, ref measures @ ..] => measure(QUICK, file, measures),
+        ["full", file, ref measures @ ..] => measure(FULL, file, measures),
         [calls::CHILD, ref kind @ ..] => calls::child(kind),
         _ => Err(USAGE.into()),
     };
@@ -71,13 +71,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(extent: Extent, file: &str) -> Result<()> {
+fn measure(extent: Extent, file: &str, measures: &[&str]) -> Result<()> {
     let mut samples = Samples::create(file)?;
-    engine::measure(extent, &mut samples)?;
-    reader::measure(extent, &mut samples)?;
-    calls::measure(extent, &mut samples)?;
-    system::measure(extent, &mut samples)?;
-    latency::measure(extent, &mut samples)?;
-    payload::measure(extent, &mut samples)?;
-    scaling::measure(extent, &mut samples)
+    for measure in measures {
+        match *measure {
+            "engine" => engine::measure(extent, &mut samples),
+            "reader" => reader::measure(extent, &mut samples),
+            "calls" => calls::measure(extent, &mut samples),
+            "system" => system::measure(extent, &mut samples),
+            "latency" => latency::measure(extent, &mut samples),
+            "payload" => payload::measure(extent, &mut samples),
+            "scaling" => scaling::measure(extent, &mut samples),
+            _ => Err(USAGE.into()),
+        }?;
+    }
+    Ok(())
 }
