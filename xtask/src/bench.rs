@@ -46,7 +46,7 @@ const BY_INSTRUCTIONS: &[&str] = &["reader", "calls", "system", "latency"];
 const MEASURE: &str = r#"
 modules=/lib/modules/$(uname -r)
 mkdir -p "$modules" && mv /root/modules/*.ko "$modules" && depmod || exit 1
-for module in dmatest copying idle uncached waiting; do
+for module in dmatest copying uncached waiting; do
 	modprobe $module || exit 1
 done
 modprobe vivid n_devs=1 node_types=1 num_inputs=1 input_types=0 || exit 1
@@ -71,7 +71,7 @@ impl Bench {
 
     /// Guests that are booted for their first frame.
     fn boots(&self) -> usize {
-        if self.quick { 3 } else { 7 }
+        if self.quick { 3 } else { 5 }
     }
 
     fn command(&self) -> &'static str {
@@ -97,9 +97,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let peers =
         module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
     let mut modules = guest.kernel().modules()?;
-    modules.extend(
-        ["copying.ko", "idle.ko", "uncached.ko", "waiting.ko"].map(|name| peers.join(name)),
-    );
+    modules.extend(["copying.ko", "uncached.ko", "waiting.ko"].map(|name| peers.join(name)));
 
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;

@@ -43,7 +43,7 @@ struct Extent {
 const QUICK: Extent =
     Extent { rounds: 3, run: Duration::from_millis(250), long_run: Duration::from_millis(1500) };
 const FULL: Extent =
-    Extent { rounds: 7, run: Duration::from_millis(600), long_run: Duration::from_secs(4) };
+    Extent { rounds: 5, run: Duration::from_millis(400), long_run: Duration::from_secs(4) };
 
 impl Extent {
     /// Frames, one each `interval_us`, that take about a run.

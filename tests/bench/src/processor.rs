@@ -3,11 +3,13 @@
 
 use crate::Result;
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Takes the interrupts of the engine.
 pub(crate) const INTERRUPTS: usize = 0;
@@ -41,11 +43,19 @@ pub(crate) fn count() -> Result<usize> {
     Ok(stat.lines().filter(numbered).count())
 }
 
-/// Seconds that all of them together have been idle.
-pub(crate) fn idle_seconds() -> Result<f64> {
-    const IDLE: &str = "/sys/module/idle/parameters/ns";
-    let ns = fs::read_to_string(IDLE).map_err(|error| format!("{IDLE}: {error}"))?;
-    Ok(ns.trim().parse::<u64>()? as f64 / 1e9)
+/// Seconds that all of them together have worked: for every process there is, the kernel's own
+/// included.
+pub(crate) fn busy_seconds() -> Result<f64> {
+    let mut busy = Duration::ZERO;
+    for entry in fs::read_dir("/proc")? {
+        let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // One that has ended meanwhile has no clock.
+        let clock = clock_getcpuclockid(Pid::from_raw(pid)).and_then(clock_gettime);
+        busy += clock.map_or(Duration::ZERO, Duration::from);
+    }
+    Ok(busy.as_secs_f64())
 }
 
 /// Keeps every processor busy until it is dropped.

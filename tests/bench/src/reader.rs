@@ -86,8 +86,8 @@ impl Frames {
         )
     }
 
-    /// Has another thread `send` a frame each interval while `take` reads them.
-    fn from_writer(
+    /// The cost of frames that another thread writes: it calls `send` each interval.
+    fn written(
         self,
         mut send: impl FnMut(&[u8]) -> std::io::Result<()> + Send,
         take: impl FnMut() -> Result<()>,
@@ -149,7 +149,7 @@ fn pipe(frames: Frames) -> Result<f64> {
     let (mut reader, mut writer) = (File::from(reader), File::from(writer));
     fcntl(&reader, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES))?;
     let mut buffer = frames.buffer(0);
-    frames.from_writer(
+    frames.written(
         move |frame| writer.write_all(frame),
         move || Ok(reader.read_exact(black_box(&mut buffer))?),
     )
@@ -158,7 +158,7 @@ fn pipe(frames: Frames) -> Result<f64> {
 fn unix(frames: Frames) -> Result<f64> {
     let (mut reader, mut writer) = UnixStream::pair()?;
     let mut buffer = frames.buffer(0);
-    frames.from_writer(
+    frames.written(
         move |frame| writer.write_all(frame),
         move || Ok(reader.read_exact(black_box(&mut buffer))?),
     )
@@ -177,7 +177,7 @@ fn netlink(frames: Frames) -> Result<f64> {
     let (reader, writer) = (open()?, open()?);
     let to: NetlinkAddr = getsockname(reader.as_raw_fd())?;
     let mut buffer = frames.buffer(0);
-    frames.from_writer(
+    frames.written(
         move |frame| {
             sendto(writer.as_raw_fd(), frame, &to, MsgFlags::empty())?;
             Ok(())

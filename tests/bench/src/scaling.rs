@@ -13,7 +13,7 @@ const SLOTS: [u32; 10] = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 const SLOT_BYTES: u32 = 4096;
 
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
-    let rounds = extent.rounds.min(5);
+    let rounds = extent.rounds.min(3);
     for round in 0..rounds {
         say("scaling", round, rounds);
         for readers in READERS {

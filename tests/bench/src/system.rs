@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 const INTERVAL_US: u32 = 1_000_000 / video::FRAMES_A_SECOND;
 const BYTES: u32 = video::BYTES;
 const SLOTS: u32 = 8;
-const MICROSECONDS: f64 = 1e6;
 
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..extent.rounds {
@@ -60,12 +59,9 @@ fn during(run: Duration, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(frames)
 }
 
-/// Seconds that all processors together were busy for a thousand of the frames that `work` counts.
+/// Seconds that everybody together worked for a thousand of the frames that `work` counts.
 fn busy(work: impl FnOnce() -> Result<f64>) -> Result<f64> {
-    let processors = processor::count()? as f64;
-    let (began, before) = (Instant::now(), processor::idle_seconds()?);
+    let before = processor::busy_seconds()?;
     let frames = work()?;
-    let idle = processor::idle_seconds()? - before;
-    let seconds = began.elapsed().as_micros() as f64 / MICROSECONDS;
-    Ok((seconds * processors - idle).max(0.0) * 1000.0 / frames)
+    Ok((processor::busy_seconds()? - before) * 1000.0 / frames)
 }
