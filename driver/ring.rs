@@ -260,9 +260,12 @@ impl SlotMap {
         &self.blocks
     }
 
-    /// Gives the slot to the engine.
+    /// Gives the slot to the engine. The header is all that the CPU writes: to readers the slot is
+    /// read-only.
     pub(crate) fn to_device(&self) {
-        self.mappings.iter().for_each(Mapping::sync_for_device);
+        if let Some(first) = self.mappings.first() {
+            first.sync_for_device(HEADER_BYTES);
+        }
     }
 
     /// Gives the slot to the CPU.

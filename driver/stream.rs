@@ -539,7 +539,7 @@ impl Stream {
             })?;
         let chain = hardware.draft.get(..encoded.bytes).ok_or(EFAULT)?;
         hardware.pool.write(0, chain)?;
-        hardware.pool_map.sync_for_device();
+        hardware.pool_map.sync_for_device(encoded.bytes);
         for n in 0..encoded.frames {
             let slot = self.producer.slot(n);
             // An end stamp that is not zero will prove that the engine has been here.

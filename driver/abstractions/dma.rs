@@ -123,14 +123,15 @@ impl Mapping {
         };
     }
 
-    /// Gives the memory to the device, with what the CPU wrote.
-    pub(crate) fn sync_for_device(&self) {
-        // SAFETY: By the invariants this is a live mapping.
+    /// Gives the memory to the device. The CPU wrote to no more than the first `bytes` bytes of it
+    /// since it last had it, so that these are all that its caches can hold back.
+    pub(crate) fn sync_for_device(&self, bytes: usize) {
+        // SAFETY: By the invariants this is a live mapping, of which this is a part.
         unsafe {
             dmaframe_dma_sync_for_device(
                 raw(&self.device),
                 self.bus,
-                self.bytes,
+                bytes.min(self.bytes),
                 self.direction.as_raw(),
             )
         };
