@@ -37,8 +37,8 @@ pub(crate) fn draw(headlines: &[Headline]) -> String {
         .add(text(
             20.0,
             50.0,
-            "Ratios, medians and quarters; right of 1 is better for dmaframe. \
-             Green: the wanted mark (dashed) is reached.",
+            "Ratios, medians and quarters. To the right of 1 dmaframe is better, whichever way the \
+             ratio counts. Green: the wanted mark (dashed) is reached.",
         ));
     let bottom = TOP + ROW * bars.len() as f64;
     for decade in scale.decades.clone() {
@@ -110,8 +110,8 @@ impl Bar {
             Some(false) => MISSED,
             None => TOLD,
         };
-        let places = if value >= 100.0 { 0 } else { 2 };
-        let label = format!("{value:.places$}×");
+        let places = if figure.median >= 100.0 { 0 } else { 2 };
+        let label = format!("{:.places$}×", figure.median);
         let name = headline.name.clone();
         // Quarters that reach below zero have no place on the scale.
         let finite = [low, high].iter().all(|end| end.is_finite() && *end > 0.0);
