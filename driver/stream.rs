@@ -139,6 +139,9 @@ pub(crate) struct Stream {
     due: u64,
     losing: bool,
     overrun_told: bool,
+    /// Unpaced: chains follow one another. Otherwise the engine waits until half of the ring is
+    /// free, so that a slow reader owes a kick for that, not for each chain.
+    filling: bool,
     stats: Stats,
 }
 
@@ -164,6 +167,7 @@ impl Stream {
             due: 0,
             losing: false,
             overrun_told: false,
+            filling: false,
             stats: Stats::default(),
         })
     }
@@ -247,6 +251,7 @@ impl Stream {
         self.due = 0;
         self.losing = false;
         self.overrun_told = false;
+        self.filling = true;
         self.news = None;
         self.stats = Stats::default();
         self.run = Run::Idle;
@@ -452,31 +457,33 @@ impl Stream {
     /// slot is counted as lost, or waits, as the policy says.
     fn frames_to_take(&mut self, events: &mut Events) -> Option<u32> {
         let mut free = self.producer.free();
+        // No more than half of the ring at a time, so that reader and engine overlap.
+        let half = self.shape.slots / 2;
+        let bytes = self.shape.frame_bytes + HEADER_BYTES as u32;
+        let most = (CHAIN_BYTES_MAX / bytes).max(1).min(half);
         if self.pace.is_some() {
             self.skip_late(free, events);
             free = self.due as u32;
-        } else if free < self.shape.slots / 2 {
-            // The engine waits until half of the ring is free: chains of many frames, few kicks.
-            self.producer.ask_kick(self.ring.meta());
-            if !self.reclaim() {
-                self.fail(Fault::Consumer, events);
-                return None;
+        } else {
+            if free < if self.filling { most } else { half } {
+                self.filling = false;
+                self.producer.ask_kick(self.ring.meta());
+                if !self.reclaim() {
+                    self.fail(Fault::Consumer, events);
+                    return None;
+                }
+                free = self.producer.free();
+                if free < half {
+                    return None;
+                }
             }
-            free = self.producer.free();
-            if free < self.shape.slots / 2 {
-                return None;
-            }
+            self.filling = true;
         }
         if free == 0 {
             return None;
         }
         self.producer.clear_kick(self.ring.meta());
-        // No more than half of the ring at a time, so that reader and engine overlap.
-        let bytes = self.shape.frame_bytes + HEADER_BYTES as u32;
-        Some(
-            free.min((CHAIN_BYTES_MAX / bytes).max(1))
-                .min(self.shape.slots / 2),
-        )
+        Some(free.min(most))
     }
 
     /// Forgets what is due beyond `free` slots: lost, or not made, as the policy says.

@@ -244,6 +244,18 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
+        check(32, PLACE, "after one KICK chains follow one another while there is room", |bench| {
+            let unit = bench.unit(&bench.source());
+            // Longer than what goes into a chain with another one.
+            let frame_bytes = (200_000_u32).next_multiple_of(unit);
+            let shape = Config { frame_bytes, slots: 8, ..bench.shape() };
+            let reader = Reader::started(bench, shape)?;
+            reader.asked()?;
+            reader.set_index(4);
+            reader.kick()?;
+            reader.reach(12)?;
+            equal("kicks", reader.stats()?.kicks, 1)
+        }),
     ],
 };
 
