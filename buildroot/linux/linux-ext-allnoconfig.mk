@@ -8,7 +8,8 @@ ifeq ($(BR2_LINUX_KERNEL_EXT_ALLNOCONFIG),y)
 
 LINUX_KCONFIG_DEFCONFIG = allnoconfig
 
-# Kconfig drops in silence what its dependencies do not allow.
+# Kconfig drops in silence what its dependencies do not allow. It is asked again
+# when make is run again.
 define LINUX_CHECK_FRAGMENTS
 	$(Q)dropped=$$(grep -h '^CONFIG_' $(LINUX_KCONFIG_FRAGMENT_FILES) | \
 			grep -vxF -f $(@D)/.config; \
@@ -18,6 +19,7 @@ define LINUX_CHECK_FRAGMENTS
 	if [ -n "$$dropped" ]; then \
 		printf '%s\n' "The kernel's configuration cannot hold these lines of its fragments:" \
 			"$$dropped"; \
+		rm -f $(LINUX_DIR)/$(LINUX_KCONFIG_STAMP_DOTCONFIG); \
 		exit 1; \
 	fi
 endef

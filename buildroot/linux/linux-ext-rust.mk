@@ -29,14 +29,17 @@ define LINUX_ENABLE_RUST
 endef
 PACKAGES_LINUX_CONFIG_FIXUPS += $(sep)$(LINUX_ENABLE_RUST)
 
+# What was dropped is asked for again when make is run again.
 define LINUX_CHECK_RUST
 	$(Q)if ! grep -q '^CONFIG_RUST=y' $(@D)/.config; then \
 		printf '%s\n' "The kernel's configuration has lost CONFIG_RUST. The kernel says:"; \
 		$(LINUX_MAKE_ENV) $(BR2_MAKE) $(LINUX_MAKE_FLAGS) -C $(@D) rustavailable; \
 		printf '%s\n' "If it found Rust, CONFIG_MODVERSIONS or CONFIG_DEBUG_INFO_BTF may be in the way."; \
+		rm -f $(LINUX_DIR)/$(LINUX_KCONFIG_STAMP_DOTCONFIG); \
 		exit 1; \
 	fi
 endef
-LINUX_PRE_BUILD_HOOKS += LINUX_CHECK_RUST
+# Before other checks, which would tell of the loss and not of its reason.
+LINUX_PRE_BUILD_HOOKS := LINUX_CHECK_RUST $(LINUX_PRE_BUILD_HOOKS)
 
 endif
