@@ -42,6 +42,7 @@ const DEBUG_LONG: &[&str] = &[
     "neighbour",
     "netlink",
     "permission",
+    "registers",
     "remapping",
     "report",
     "storm",
