@@ -19,8 +19,9 @@ files=$(printf '\t\t\t"%s",\\n' rpi-firmware/* ./*.dtb Image)
 data=
 rm -f data.ext4
 if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
-	truncate -s 8M data.ext4
-	"$HOST_DIR/sbin/mkfs.ext4" -q -L data data.ext4
+	truncate -s 16M data.ext4
+	# What suits a card, and not what mkfs takes for so small a file system.
+	"$HOST_DIR/sbin/mkfs.ext4" -q -b 4096 -i 16384 -L data data.ext4
 	data=$(sed 's/$/\\n/' "$board/genimage-data.cfg.in" | tr -d '\n')
 fi
 sed -e "s|@BOOT_FILES@|$files|" -e "s|@DATA@|$data|" "$board/genimage.cfg.in" >genimage.cfg
