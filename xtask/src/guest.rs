@@ -46,6 +46,7 @@ const COMPLAINTS: &[&str] = &[
     "Internal error:",
     "KASAN",
     "Kernel panic",
+    "ODEBUG: Out of memory",
     "Oops",
     "Unable to handle kernel",
     "WARNING:",
@@ -58,7 +59,7 @@ const COMPLAINTS: &[&str] = &[
 /// What looks like a complaint and is none.
 const HARMLESS: &[&str] = &[
     "KernelAddressSanitizer initialized",
-    "kmemleak: Kernel memory leak detector",
+    "kmemleak: Kernel memory leak detector initialized",
     "kmemleak: Automatic memory scanning thread",
     // An allocation of its own that was made to fail.
     "kmemleak: Cannot allocate a scan area",
