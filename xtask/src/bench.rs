@@ -102,10 +102,15 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;
     let mut text = String::new();
+    let mut taken = None;
     for (measures, counted) in [(BY_INSTRUCTIONS, true), (BY_CLOCK, false)] {
+        let before = ProcessorTime::now()?;
         match measure(&guest, bench, &program, &modules, measures, counted)? {
             Ok(samples) => text += &samples,
             Err(status) => return Ok(status),
+        }
+        if !counted {
+            taken = Some(before.taken_until(&ProcessorTime::now()?));
         }
     }
     let samples = Samples::parse(&text)?;
@@ -122,9 +127,11 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
             .unwrap_or_default()
             .to_owned(),
         host: format!(
-            "{} processors, load {} before",
+            "{} processors, load {} before, {:.0} % of what the guest by the clock asked of them \
+             taken by others",
             std::thread::available_parallelism().map_or(1, usize::from),
-            load.split(' ').next().unwrap_or_default()
+            load.split(' ').next().unwrap_or_default(),
+            taken.unwrap_or_default() * 100.0
         ),
         first_frame: Figure::of(&first).context("no first frame")?,
         sizes: sizes(&guest, checkout)?,
@@ -165,6 +172,35 @@ fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
         }
     }
     Ok(seconds)
+}
+
+/// What became of the host's processors' time since its boot, in ticks.
+struct ProcessorTime {
+    worked: u64,
+    /// A virtual machine's processors that would have worked, and another machine had.
+    stolen: u64,
+}
+
+impl ProcessorTime {
+    fn now() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
+        Self::parse(&text).context("/proc/stat has no line of all processors")
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let fields = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks: Vec<u64> = fields.split_whitespace().flat_map(str::parse).collect();
+        // proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal
+        let worked = [0, 1, 2, 5, 6].iter().map(|&field| ticks.get(field)).sum::<Option<u64>>()?;
+        Some(Self { worked, stolen: *ticks.get(7)? })
+    }
+
+    /// The share that was stolen of what was asked for.
+    fn taken_until(&self, later: &Self) -> f64 {
+        let stolen = (later.stolen - self.stolen) as f64;
+        let worked = (later.worked - self.worked) as f64;
+        if stolen == 0.0 { 0.0 } else { stolen / (stolen + worked) }
+    }
 }
 
 /// Runs the guest's program: its samples, or the status with which it failed.
@@ -259,4 +295,19 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().context("starting a command")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stolen_time_is_read() {
+        let time = |text| ProcessorTime::parse(text).unwrap();
+        let before = time("cpu  100 0 50 900 10 0 5 20 0 0\ncpu0 1 2 3\n");
+        let later = time("cpu  130 0 60 950 10 5 10 70 0 0\n");
+        assert!((before.taken_until(&later) - 0.5).abs() < 1e-9);
+        assert!(before.taken_until(&before).abs() < 1e-9);
+        assert!(ProcessorTime::parse("intr 1 2 3\n").is_none());
+    }
 }

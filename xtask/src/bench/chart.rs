@@ -37,8 +37,8 @@ pub(crate) fn draw(headlines: &[Headline]) -> String {
         .add(text(
             20.0,
             50.0,
-            "Ratios, medians and quarters. To the right of 1 dmaframe is better, whichever way the \
-             ratio counts. Green: the wanted mark (dashed) is reached.",
+            "Medians and quarters; to the right of 1 dmaframe is better. Green: the wanted mark \
+             (dashed) is reached.",
         ));
     let bottom = TOP + ROW * bars.len() as f64;
     for decade in scale.decades.clone() {
