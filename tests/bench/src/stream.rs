@@ -54,9 +54,10 @@ pub(crate) struct Flow {
 /// Takes frames for `run`, after the ring has gone round once.
 pub(crate) fn flow(stream: &mut Stream, run: Duration) -> Result<Flow> {
     skip(stream, (RING_BYTES / stream.frame_bytes()).clamp(2, 64))?;
+    let (mut last, mut gaps) = (take(stream)?, 0);
+    // What is counted begins with a frame's arrival and ends with one.
     let began = Instant::now();
     let mut frames = 0;
-    let (mut last, mut gaps) = (take(stream)?, 0);
     loop {
         let sequence = take(stream)?;
         gaps += u64::from(sequence != last + 1);
