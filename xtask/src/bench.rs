@@ -56,7 +56,7 @@ exec /root/dmaframe-bench "$@"
 /// How much is measured, and where its figures go.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Fewer and shorter rounds: two minutes instead of ten
+    /// Fewer and shorter rounds: two minutes instead of five to ten
     #[arg(long)]
     quick: bool,
     /// Write the figures to this file too
@@ -102,7 +102,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;
     let mut text = String::new();
-    let mut taken = None;
+    let mut taken = 0.0;
     for (measures, counted) in [(BY_INSTRUCTIONS, true), (BY_CLOCK, false)] {
         let before = ProcessorTime::now()?;
         match measure(&guest, bench, &program, &modules, measures, counted)? {
@@ -110,7 +110,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
             Err(status) => return Ok(status),
         }
         if !counted {
-            taken = Some(before.taken_until(&ProcessorTime::now()?));
+            taken = before.taken_until(&ProcessorTime::now()?);
         }
     }
     let samples = Samples::parse(&text)?;
@@ -131,7 +131,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
              taken by others",
             std::thread::available_parallelism().map_or(1, usize::from),
             load.split(' ').next().unwrap_or_default(),
-            taken.unwrap_or_default() * 100.0
+            taken * 100.0
         ),
         first_frame: Figure::of(&first).context("no first frame")?,
         sizes: sizes(&guest, checkout)?,
@@ -197,9 +197,10 @@ impl ProcessorTime {
 
     /// The share that was stolen of what was asked for.
     fn taken_until(&self, later: &Self) -> f64 {
-        let stolen = (later.stolen - self.stolen) as f64;
-        let worked = (later.worked - self.worked) as f64;
-        if stolen == 0.0 { 0.0 } else { stolen / (stolen + worked) }
+        // proc_stat(5) promises of no count that it never runs back.
+        let stolen = later.stolen.saturating_sub(self.stolen);
+        let asked = stolen + later.worked.saturating_sub(self.worked);
+        stolen as f64 / asked.max(1) as f64
     }
 }
 
