@@ -3,7 +3,7 @@
 
 use crate::Result;
 use dmaframe::{Device, Policy, Shape, Stats, Stream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The device, unless several are measured.
 pub(crate) const DEVICE: &str = "/dev/dmaframe0";
@@ -31,7 +31,13 @@ pub(crate) fn start(device: &str, bytes: u32, slots: u32, interval_us: u32) -> R
 
 /// Takes a frame: its number.
 pub(crate) fn take(stream: &mut Stream) -> Result<u64> {
-    Ok(stream.next()?.ok_or("the stream ended")?.sequence())
+    published(stream).map(|(sequence, _)| sequence)
+}
+
+/// Takes a frame: its number, and when it was published, in nanoseconds.
+fn published(stream: &mut Stream) -> Result<(u64, u64)> {
+    let frame = stream.next()?.ok_or("the stream ended")?;
+    Ok((frame.sequence(), frame.published_ns()))
 }
 
 /// Takes as many frames.
@@ -54,16 +60,15 @@ pub(crate) struct Flow {
 /// Takes frames for `run`, after the ring has gone round once.
 pub(crate) fn flow(stream: &mut Stream, run: Duration) -> Result<Flow> {
     skip(stream, (RING_BYTES / stream.frame_bytes()).clamp(2, 64))?;
-    let (mut last, mut gaps) = (take(stream)?, 0);
-    // What is counted begins with a frame's arrival and ends with one.
-    let began = Instant::now();
-    let mut frames = 0;
+    // From publication to publication: a reader that is late finds several frames at once.
+    let (mut last, began) = published(stream)?;
+    let (mut frames, mut gaps) = (0, 0);
     loop {
-        let sequence = take(stream)?;
+        let (sequence, now) = published(stream)?;
         gaps += u64::from(sequence != last + 1);
         last = sequence;
         frames += 1;
-        let elapsed = began.elapsed();
+        let elapsed = Duration::from_nanos(now - began);
         if elapsed >= run && frames >= 4 {
             if gaps > 0 {
                 return Err(
