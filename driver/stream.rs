@@ -137,7 +137,6 @@ pub(crate) struct Stream {
     lost_before: u64,
     /// Paced frames that are due and not taken.
     due: u64,
-    losing: bool,
     overrun_told: bool,
     /// Unpaced: chains follow one another. Otherwise the engine waits until half of the ring is
     /// free, so that a slow reader owes a kick for that, not for each chain.
@@ -165,7 +164,6 @@ impl Stream {
             sequence: 0,
             lost_before: 0,
             due: 0,
-            losing: false,
             overrun_told: false,
             filling: false,
             stats: Stats::default(),
@@ -249,7 +247,6 @@ impl Stream {
         self.sequence = 0;
         self.lost_before = 0;
         self.due = 0;
-        self.losing = false;
         self.overrun_told = false;
         self.filling = true;
         self.news = None;
@@ -497,20 +494,19 @@ impl Stream {
 
     fn lose(&mut self, frames: u64, events: &mut Events) {
         if frames == 0 {
-            // Over once a frame that was due had a slot.
-            self.losing &= self.due == 0;
             return;
         }
-        self.sequence += frames;
-        self.lost_before += frames;
-        self.stats.lost += frames;
-        if !core::mem::replace(&mut self.losing, true) {
+        // Whatever is lost before the next frame is taken is one gap in the stream.
+        if self.lost_before == 0 {
             self.stats.overruns += 1;
             // A reader at its limit begins to lose again and again: one event a second will do.
             if !core::mem::replace(&mut self.overrun_told, true) {
                 events.add(Event::Overrun);
             }
         }
+        self.sequence += frames;
+        self.lost_before += frames;
+        self.stats.lost += frames;
         self.show_counters();
     }
 

@@ -236,7 +236,7 @@ pub struct Stats {
     pub bytes: u64,
     /// Errors of the engine.
     pub errors: u64,
-    /// Times that the stream began to lose frames.
+    /// Times that the stream began to lose frames: each is one gap between frames published.
     pub overruns: u64,
     /// Chains run.
     pub chains: u64,

@@ -143,11 +143,6 @@ impl Bench {
         Config { slots: 4, policy: Policy::Drop as u32, ..self.paced(1000) }
     }
 
-    /// Frames that are lost, but not so fast that a driver which is late itself never catches up.
-    pub(crate) fn losing_now_and_then(&self) -> Config {
-        Config { slots: 8, policy: Policy::Drop as u32, ..self.paced(20_000) }
-    }
-
     /// The device's attributes.
     pub(crate) fn sysfs(&self) -> Attributes {
         Attributes::of(self.info.device)

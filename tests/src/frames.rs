@@ -54,6 +54,8 @@ pub struct Account {
     pub frames: u64,
     /// Frames reported lost before those taken.
     pub lost: u64,
+    /// Gaps that they were lost in.
+    pub gaps: u64,
     /// The sequence number after the last frame's.
     pub next: u64,
     last_end: u64,
@@ -64,7 +66,7 @@ impl Account {
     pub fn new(shape: Shape, stream: u32) -> Self {
         let mut reference = vec![0; pattern::REFERENCE_BYTES];
         pattern::fill(&mut reference);
-        Self { reference, shape, stream, frames: 0, lost: 0, next: 0, last_end: 0 }
+        Self { reference, shape, stream, frames: 0, lost: 0, gaps: 0, next: 0, last_end: 0 }
     }
 
     /// Of a stream of the library's.
@@ -93,6 +95,7 @@ impl Account {
         assert_ne!(header.published_ns.get(), 0, "publication of frame {frame}");
         self.frames += 1;
         self.lost += lost;
+        self.gaps += u64::from(lost > 0);
         self.next = sequence + 1;
         self.last_end = end;
     }

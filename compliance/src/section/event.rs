@@ -107,7 +107,7 @@ pub(super) const SECTION: Section = Section {
         }),
         check(10, "overrun", "many overruns are one event a second", |bench| {
             let mut events = listen()?;
-            let reader = Reader::started(bench, bench.losing_now_and_then())?;
+            let reader = Reader::started(bench, bench.dropping())?;
             // Each time the ring is emptied, the next loss is another overrun.
             for overruns in 1..=5 {
                 reader.overrun(overruns)?;

@@ -115,7 +115,7 @@ pub(super) const SECTION: Section = Section {
             equal("overruns", reader.stats()?.overruns, before.overruns)
         }),
         check(15, "GET_STATS", "the next overrun is another one", |bench| {
-            let reader = Reader::started(bench, bench.losing_now_and_then())?;
+            let reader = Reader::started(bench, bench.dropping())?;
             reader.overrun(1)?;
             reader.set_index(reader.producer());
             reader.overrun(2)
