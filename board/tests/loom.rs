@@ -3,7 +3,7 @@
 //! orders let a load see.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --release --package dmaframe-board --test loom \
+//! RUSTFLAGS="--cfg loom" cargo test --profile loom --package dmaframe-board --test loom \
 //!     --target-dir target/loom
 //! ```
 #![cfg(loom)]

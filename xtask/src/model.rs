@@ -10,11 +10,11 @@ use crate::userland;
 const PACKAGE: &str = "dmaframe-board";
 
 /// The tests of `board/tests/loom.rs`. They have a directory of their own, for all their crates are
-/// built for the model.
+/// built for the model, and a profile.
 pub(crate) fn loom(checkout: &Path) -> Command {
     let mut cargo = Command::new(userland::cargo());
-    cargo.args(["test", "--locked", "--release", "--package", PACKAGE, "--test", "loom"]);
-    cargo.arg("--target-dir").arg(checkout.join("target/loom"));
+    cargo.args(["test", "--locked", "--profile", "loom", "--package", PACKAGE]);
+    cargo.args(["--test", "loom", "--target-dir"]).arg(checkout.join("target/loom"));
     cargo.current_dir(checkout).env("RUSTFLAGS", "--cfg loom");
     cargo
 }
