@@ -2,7 +2,7 @@
 //! Other programs: started, watched, and ended in time.
 
 use crate::LIMIT;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Who runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ const OUTSIDER: u32 = 1001;
 pub struct Run {
     command: Command,
     words: String,
+    limit: Duration,
 }
 
 /// A program that has ended.
@@ -51,12 +52,20 @@ impl Run {
         command.args(arguments).stdin(Stdio::null());
         // What Python prints is to be seen at once.
         command.env("PYTHONUNBUFFERED", "1");
-        Self { command, words: format!("{program} {}", arguments.join(" ")) }
+        let words = format!("{program} {}", arguments.join(" "));
+        Self { command, words, limit: LIMIT }
     }
 
     /// The command `dmaframe`.
     pub fn dmaframe(arguments: &[&str]) -> Self {
         Self::of("dmaframe", arguments)
+    }
+
+    /// With this long to end in, instead of [`LIMIT`]: for one that makes thousands of calls, each
+    /// of which a kernel full of checkers makes many times longer.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// As another user.
@@ -91,14 +100,14 @@ impl Run {
     ///
     /// If it cannot be started.
     pub fn start(mut self) -> Running {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => panic!("cannot start {}: {error}", self.words),
         };
         let stdout = lines(child.stdout.take().unwrap());
         let stderr = lines(child.stderr.take().unwrap());
-        Running { child, words: self.words, stdout, stderr }
+        Running { child, words: self.words, limit: self.limit, stdout, stderr }
     }
 
     /// Starts it with a pipe for its input, and hands that out.
@@ -117,17 +126,19 @@ impl Run {
     ///
     /// # Panics
     ///
-    /// If it cannot be started, or does not end within [`LIMIT`].
+    /// If it cannot be started, or does not end in its time.
     pub fn finish(self) -> Done {
         self.start().finish()
     }
 }
 
-/// A program that runs. It is killed when this is dropped.
+/// A program that runs. If it still does when this is dropped, it is killed with all that it has
+/// started; one that ended by itself has left behind what it meant to.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
     words: String,
+    limit: Duration,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
 }
@@ -194,9 +205,9 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// If it does not end within [`LIMIT`].
+    /// If it does not end in its time, which begins now.
     pub fn finish(mut self) -> Done {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.limit;
         let gather = |from: &Receiver<String>| {
             let mut text = String::new();
             // The channel is closed when the program's output is.
@@ -205,7 +216,7 @@ impl Running {
                 match from.recv_timeout(left) {
                     Ok(line) => text += &line,
                     Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return text,
-                    Err(_) => panic!("{} did not end within {LIMIT:?}: {text}", self.words),
+                    Err(_) => panic!("{} did not end within {:?}: {text}", self.words, self.limit),
                 }
             }
         };
@@ -218,8 +229,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        // Left running, they would spoil the tests that follow.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.child.wait();
+        }
     }
 }
 

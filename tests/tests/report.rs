@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report: one file that tells all about a board.
 
-use dmaframe_tests::Turn;
 use dmaframe_tests::process::Run;
+use dmaframe_tests::{LIMIT, Turn};
 use std::fs;
 
 fn section<'a>(report: &'a str, name: &str) -> &'a str {
@@ -15,7 +15,7 @@ fn section<'a>(report: &'a str, name: &str) -> &'a str {
 fn a_report_has_every_part() {
     let _turn = Turn::take();
     let file = "/tmp/report";
-    let done = Run::dmaframe(&["report", "--output", file]).finish();
+    let done = Run::dmaframe(&["report", "--output", file]).within(10 * LIMIT).finish();
     assert_eq!((done.status.code(), &*done.stdout), (Some(0), ""), "{done:?}");
     let report = fs::read_to_string(file).unwrap();
     fs::remove_file(file).unwrap();

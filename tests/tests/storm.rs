@@ -6,10 +6,10 @@ use board::stream::State;
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, Turn, Witness};
+use dmaframe_tests::{DEVICES, LIMIT, Turn, Witness};
 
 fn storm(arguments: &[&str]) {
-    let done = Run::of("storm", arguments).finish();
+    let done = Run::of("storm", arguments).within(10 * LIMIT).finish();
     assert!(done.status.success(), "{done:?}");
     print!("{}", done.stdout);
 }
