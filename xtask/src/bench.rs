@@ -87,13 +87,9 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let guest = Guest::ready(checkout, Flavour::Bench)?;
     let warm = started.elapsed().as_secs_f64();
 
-    let program = userland::program(
-        guest.builder(),
-        checkout,
-        guest.crates(),
-        "dmaframe-bench",
-        "dmaframe-bench",
-    )?;
+    let name = "dmaframe-bench";
+    let program =
+        userland::program(guest.cache(), guest.builder(), checkout, guest.crates(), name)?;
     let peers =
         module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
     let mut modules = guest.kernel().modules()?;
@@ -251,7 +247,7 @@ fn sizes(guest: &Guest, checkout: &Path) -> Result<Map<String, Value>> {
     for (name, path) in [
         ("module", guest.module().to_owned()),
         ("module_stripped", stripped),
-        ("command", guest.commands().join("dmaframe")),
+        ("command", guest.command("dmaframe")?.to_owned()),
         ("kernel", guest.kernel().image()),
         ("image", checkout.join(IMAGE)),
     ] {

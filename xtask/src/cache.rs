@@ -117,6 +117,22 @@ impl Cache {
     }
 }
 
+/// Adds every file under a directory, and sorts them.
+pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
+    for entry in entries {
+        let path = entry.with_context(|| format!("reading {}", directory.display()))?.path();
+        if path.is_dir() {
+            collect_files(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(())
+}
+
 /// Copies a directory with its files' times, all of it or nothing.
 pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
     let part = to.with_extension("copy");

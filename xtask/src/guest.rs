@@ -74,7 +74,8 @@ pub(crate) struct Guest {
     kernel: Kernel,
     module: PathBuf,
     device_tree: PathBuf,
-    commands: PathBuf,
+    /// By name.
+    commands: Vec<(&'static str, PathBuf)>,
     crates: Crates,
 }
 
@@ -101,6 +102,15 @@ pub(crate) struct Job {
 impl Guest {
     /// Makes, or finds in the cache, all that a guest needs.
     pub(crate) fn ready(checkout: &Path, flavour: Flavour) -> Result<Self> {
+        Self::with(checkout, flavour, userland::COMMANDS)
+    }
+
+    /// The same with these commands alone.
+    pub(crate) fn with(
+        checkout: &Path,
+        flavour: Flavour,
+        commands: &[&'static str],
+    ) -> Result<Self> {
         let cache = Cache::open()?;
         let own_source = match std::env::var_os("KERNEL_SRC").filter(|path| !path.is_empty()) {
             Some(path) => {
@@ -122,7 +132,7 @@ impl Guest {
         let (rest, commands) = std::thread::scope(|scope| {
             let commands = scope.spawn(|| {
                 let _lock = lock("guest.lock")?;
-                userland::commands(&cache, &builder, checkout, &crates)
+                userland::commands(&cache, &builder, checkout, &crates, commands)
             });
             let kernel = Kernel::ready(&cache, &builder, checkout, own_source, flavour);
             let rest = kernel.and_then(|kernel| {
@@ -164,9 +174,10 @@ impl Guest {
         &self.module
     }
 
-    /// The commands, by their directory.
-    pub(crate) fn commands(&self) -> &Path {
-        &self.commands
+    /// The file of a command.
+    pub(crate) fn command(&self, name: &str) -> Result<&Path> {
+        let command = self.commands.iter().find(|(command, _)| *command == name);
+        command.map(|(_, file)| file.as_path()).with_context(|| format!("the guest has no {name}"))
     }
 
     /// The board's device tree as the guest has it.
@@ -177,7 +188,7 @@ impl Guest {
     /// Builds a program of the tests: the file, and its path in a guest.
     pub(crate) fn test_program(&self, name: &str) -> Result<(PathBuf, String)> {
         let (builder, checkout, crates) = (&self.builder, &self.checkout, &self.crates);
-        let file = userland::program(builder, checkout, crates, "dmaframe-tests", name)?;
+        let file = userland::program(&self.cache, builder, checkout, crates, name)?;
         Ok((file, format!("/usr/bin/{name}")))
     }
 
@@ -269,8 +280,8 @@ impl Guest {
         archive.file("etc/mdev.conf", 0o644, NODES)?;
         archive.copy(&self.builder.installed("/usr/bin/busybox"), "usr/bin/busybox")?;
         archive.copy(&self.module, "usr/lib/modules/dmaframe.ko")?;
-        for command in userland::COMMANDS {
-            archive.copy(&self.commands.join(command), &format!("usr/bin/{command}"))?;
+        for (name, file) in &self.commands {
+            archive.copy(file, &format!("usr/bin/{name}"))?;
         }
         if job.with.contains(&Addition::Python) {
             let specification = "driver/Documentation/netlink/specs/dmaframe.yaml";

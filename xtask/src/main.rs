@@ -54,8 +54,8 @@ struct Arguments {
 enum Task {
     /// Measure dmaframe beside its peers in one guest: ratios, a table, a chart.
     ///
-    /// Writes tests/bench/RESULTS.md, chart.svg and results.json there. Takes 10 minutes, and on a
-    /// first run those of one more kernel.
+    /// Writes tests/bench/RESULTS.md, chart.svg and results.json there. Takes 5 to 10 minutes,
+    /// and on a first run those of one more kernel.
     Bench(bench::Bench),
     /// Boot the guest, run a command in it as root, and exit with its status.
     ///

@@ -51,7 +51,7 @@ pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
         card::run(checkout, image, &command, seconds, take)?
     } else {
         let job = Job { command, timeout: stream.timeout, ..Job::default() };
-        Guest::ready(checkout, Flavour::Default)?.run(&job, take)?
+        Guest::with(checkout, Flavour::Default, &["dmaframe"])?.run(&job, take)?
     };
     match summary {
         Some(summary) => println!("{summary}"),

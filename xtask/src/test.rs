@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every check and test of the project, host and guest. A failure of one keeps none from running.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::bare_metal;
+use crate::cache::collect_files;
 use crate::cross;
 use crate::debian::Addition;
 use crate::external_tree;
@@ -336,7 +336,7 @@ fn guest_tests(
     filter: Option<&str>,
     count: &mut Count,
 ) -> Result<()> {
-    let built = userland::tests(guest.builder(), checkout, guest.crates())?;
+    let built = userland::tests(guest.cache(), guest.builder(), checkout, guest.crates())?;
     if built.tests.is_empty() {
         bail!("the package dmaframe-tests has no tests");
     }
@@ -422,21 +422,6 @@ fn checkpatch(guest: &Guest, checkout: &Path) -> Result<()> {
     if text.is_empty() && !output.status.success() {
         bail!("checkpatch: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
-    Ok(())
-}
-
-pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("reading {}", directory.display()))?.path();
-        if path.is_dir() {
-            collect_files(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! The commands, the guest's tests, and the crates they and the module are made of.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,15 +10,16 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::builder::{Builder, CACHE};
-use crate::cache::{Cache, Key, copy_directory};
+use crate::cache::{Cache, Key, collect_files, copy_directory};
 use crate::kernel::jobs;
 use crate::progress::Step;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Static: the guest has no libraries.
+/// Static: the guest has no libraries. LLD takes a fraction of the time of GCC's own linker, for
+/// dozens of programs.
 const RUSTFLAGS: (&str, &str) = (
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-    "-C target-feature=+crt-static -C linker=aarch64-linux-gnu-gcc",
+    "-C target-feature=+crt-static -C linker=aarch64-linux-gnu-gcc -C link-arg=-fuse-ld=lld",
 );
 
 /// The sources of every crate in Cargo.lock, in the cache, and a cargo that takes them from there.
@@ -74,11 +76,14 @@ pub(crate) fn cargo() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
+/// What the packages of the guest's programs stand on.
+const BOARD: &str = "dmaframe-board";
+
 /// The packages whose sources are the checkout's own.
 const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe", "userland/Cargo.toml"),
     ("dmaframe-bench", "tests/bench/Cargo.toml"),
-    ("dmaframe-board", "board/Cargo.toml"),
+    (BOARD, "board/Cargo.toml"),
     ("dmaframe-compliance", "compliance/Cargo.toml"),
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
@@ -87,72 +92,152 @@ const MEMBERS: &[(&str, &str)] = &[
 const WORKSPACE: &str = "Cargo.toml";
 
 /// The commands that the guest has, each of a package of its name.
-pub(crate) const COMMANDS: [&str; 2] = ["dmaframe", "dmaframe-compliance"];
+pub(crate) const COMMANDS: &[&str] = &["dmaframe", "dmaframe-compliance"];
 
-/// Builds the commands for the guest, and returns the directory that they are in.
+/// Directories of what the commands are compiled from, beside the crates.
+const SOURCES: &[&str] = &["board", "compliance", "userland"];
+
+/// Builds these of the commands for the guest: each name with its file.
 ///
-/// A checkout's first build begins with the crates that an earlier checkout's build left in the
-/// cache. The members' own objects stay out of it: cargo tells their age by the sources' times,
-/// which mean nothing in another checkout.
+/// The first that a checkout builds is kept in the cache, for the next checkout of the same
+/// sources; those that follow it there are a developer's, and too many.
 pub(crate) fn commands(
     cache: &Cache,
     builder: &Builder,
     checkout: &Path,
     crates: &Crates,
-) -> Result<PathBuf> {
-    let target = checkout.join("target/guest");
-    let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
-    // Where the builder sees them: objects name their sources.
-    inputs.push(builder.inside(&crates.directory)?.display().to_string());
-    let manifests = MEMBERS.iter().map(|(_, manifest)| *manifest);
-    for manifest in manifests.chain([WORKSPACE]) {
-        let path = checkout.join(manifest);
-        inputs.push(
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
-        );
+    names: &[&'static str],
+) -> Result<Vec<(&'static str, PathBuf)>> {
+    let dependencies = Dependencies::of(cache, builder, checkout, crates)?;
+    let mut files = Vec::new();
+    for source in SOURCES {
+        collect_files(&checkout.join(source), &mut files)?;
     }
-    let dependencies = format!("dependencies-{}", Key::of(inputs));
-
-    let step = Step::short("building the commands for the guest");
-    let kept = cache.path().join(&dependencies);
-    if !target.exists() && kept.exists() {
-        copy_directory(&kept, &target)?;
+    let mut inputs = vec![dependencies.key.to_string().into_bytes()];
+    for path in files {
+        let contents = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        let name = path.strip_prefix(checkout).unwrap_or(&path);
+        inputs.extend([name.as_os_str().as_bytes().to_vec(), contents]);
     }
-    let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
-    build.args(["build", "--locked", "--release", "--target", TARGET]);
-    build.args([&jobs(), "--bins"]);
-    build.args(COMMANDS.iter().flat_map(|package| ["--package", package]));
-    step.run(&mut build, &checkout.join("target/log/userland.log"))?;
-    step.done();
+    let key = Key::of(inputs);
 
-    cache.directory(&dependencies, |part| {
-        copy_directory(&target, part)?;
-        let mut clean = crates.cargo(builder, &[])?;
-        clean.args(["clean", "--locked", "--release", "--target", TARGET, "--target-dir"]);
-        clean.arg(builder.inside(part)?);
-        for (package, _) in MEMBERS {
-            clean.args(["--package", package]);
+    let command = |name: &'static str| {
+        let build = || -> Result<PathBuf> {
+            let built = dependencies.build(name)?;
+            dependencies.keep()?;
+            Ok(built)
+        };
+        if dependencies.built(name).exists() {
+            return Ok((name, build()?));
         }
-        Step::short("keeping the crates' objects").run(&mut clean, &cache.log("dependencies"))
-    })?;
-    Ok(target.join(TARGET).join("release"))
+        let kept = cache.directory(&format!("{name}-{key}"), |part| {
+            let built = build()?;
+            fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
+            fs::copy(&built, part.join(name))
+                .with_context(|| format!("keeping {}", built.display()))?;
+            Ok(())
+        })?;
+        Ok((name, kept.join(name)))
+    };
+    names.iter().copied().map(command).collect()
 }
 
-/// Builds one program of a package for the guest.
+/// The crates' objects: a checkout's first build begins with those that an earlier checkout's left
+/// in the cache.
+///
+/// The members' own objects stay out of it: cargo tells their age by the sources' times, which mean
+/// nothing in another checkout.
+struct Dependencies<'a> {
+    key: Key,
+    cache: &'a Cache,
+    builder: &'a Builder,
+    crates: &'a Crates,
+    checkout: &'a Path,
+    /// The checkout's own objects.
+    target: PathBuf,
+}
+
+impl<'a> Dependencies<'a> {
+    fn of(
+        cache: &'a Cache,
+        builder: &'a Builder,
+        checkout: &'a Path,
+        crates: &'a Crates,
+    ) -> Result<Self> {
+        let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
+        // Where the builder sees them: objects name their sources.
+        inputs.push(builder.inside(&crates.directory)?.display().to_string());
+        let manifests = MEMBERS.iter().map(|(_, manifest)| *manifest);
+        for manifest in manifests.chain([WORKSPACE]) {
+            let path = checkout.join(manifest);
+            inputs.push(
+                fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
+            );
+        }
+        let target = checkout.join("target/guest");
+        Ok(Self { key: Key::of(inputs), cache, builder, crates, checkout, target })
+    }
+
+    fn name(&self) -> String {
+        format!("dependencies-{}", self.key)
+    }
+
+    /// Where the checkout's own build of a program is.
+    fn built(&self, name: &str) -> PathBuf {
+        self.target.join(TARGET).join("release").join(name)
+    }
+
+    /// Builds a program in the checkout.
+    fn build(&self, name: &str) -> Result<PathBuf> {
+        let step = Step::short(&format!("building {name} for the guest"));
+        let mut build = self.cargo("build")?;
+        build.args(["--bin", name]);
+        step.run(&mut build, &self.checkout.join(format!("target/log/{name}.log")))?;
+        step.done();
+        Ok(self.built(name))
+    }
+
+    /// A cargo that builds for the guest in the checkout: of all packages with programs, whichever
+    /// is wanted, for one set of features; so each crate is built once.
+    fn cargo(&self, command: &str) -> Result<Command> {
+        let kept = self.cache.path().join(self.name());
+        if !self.target.exists() && kept.exists() {
+            copy_directory(&kept, &self.target)?;
+        }
+        let mut cargo = self.crates.cargo(self.builder, &[RUSTFLAGS])?;
+        cargo.args([command, "--locked", "--release", "--target", TARGET, &jobs()]);
+        for (package, _) in MEMBERS.iter().filter(|(package, _)| *package != BOARD) {
+            cargo.args(["--package", package]);
+        }
+        Ok(cargo)
+    }
+
+    /// Keeps what the checkout has built of them.
+    fn keep(&self) -> Result<()> {
+        self.cache.directory(&self.name(), |part| {
+            copy_directory(&self.target, part)?;
+            let mut clean = self.crates.cargo(self.builder, &[])?;
+            clean.args(["clean", "--locked", "--release", "--target", TARGET, "--target-dir"]);
+            clean.arg(self.builder.inside(part)?);
+            for (package, _) in MEMBERS {
+                clean.args(["--package", package]);
+            }
+            let log = self.cache.log("dependencies");
+            Step::short("keeping the crates' objects").run(&mut clean, &log)
+        })?;
+        Ok(())
+    }
+}
+
+/// Builds one program for the guest.
 pub(crate) fn program(
+    cache: &Cache,
     builder: &Builder,
     checkout: &Path,
     crates: &Crates,
-    package: &str,
     name: &str,
 ) -> Result<PathBuf> {
-    let step = Step::short(&format!("building {name} for the guest"));
-    let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
-    build.args(["build", "--locked", "--release", "--target", TARGET]);
-    build.args([&jobs(), "--package", package, "--bin", name]);
-    step.run(&mut build, &checkout.join(format!("target/log/{name}.log")))?;
-    step.done();
-    Ok(checkout.join("target/guest").join(TARGET).join("release").join(name))
+    Dependencies::of(cache, builder, checkout, crates)?.build(name)
 }
 
 /// Programs of the package `dmaframe-tests`, built for the guest.
@@ -165,18 +250,18 @@ pub(crate) struct GuestTests {
 }
 
 /// Builds the tests that run inside the guest.
-pub(crate) fn tests(builder: &Builder, checkout: &Path, crates: &Crates) -> Result<GuestTests> {
+pub(crate) fn tests(
+    cache: &Cache,
+    builder: &Builder,
+    checkout: &Path,
+    crates: &Crates,
+) -> Result<GuestTests> {
     let step = Step::short("building the guest's tests");
     let log = checkout.join("target/log/tests.log");
-    let mut build = crates.cargo(builder, &[RUSTFLAGS])?;
-    build.args(["test", "--locked", "--release", "--target", TARGET]);
-    build.args([
-        &jobs(),
-        "--package",
-        "dmaframe-tests",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
+    let mut build = Dependencies::of(cache, builder, checkout, crates)?.cargo("test")?;
+    // Of these packages, dmaframe-tests alone has any such.
+    build.args(["--test", "*", "--no-run"]);
+    build.arg("--message-format=json-render-diagnostics");
     step.run(&mut build, &log)?;
     step.done();
     let messages =
