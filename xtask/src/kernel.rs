@@ -144,7 +144,7 @@ impl Flavour {
 
     fn duration(self) -> &'static str {
         match self {
-            Self::Default | Self::Bench => "10 to 20 minutes on 2 cores, once",
+            Self::Default | Self::Bench => "8 to 15 minutes on 2 cores, once",
             Self::Debug => "about 20 minutes on 2 cores, once",
         }
     }
