@@ -137,6 +137,14 @@ fn a_reader_asleep_in_poll_wakes_up() {
 }
 
 #[test]
+fn one_asleep_in_poll_before_any_stream_wakes_up() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    let events = woken_by_unbind(|| wait::wake(&raw));
+    assert!(events.contains(PollFlags::POLLHUP | PollFlags::POLLERR), "{events:?}");
+}
+
+#[test]
 fn a_reader_asleep_in_the_library_wakes_up() {
     let _turn = Turn::take();
     let shape = dmaframe::Shape { interval_us: QUIET.interval_us, ..SHAPE };
