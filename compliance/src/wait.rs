@@ -45,14 +45,19 @@ pub fn until<T>(
     }
 }
 
-/// What poll(2) reports at once, or after a sleep of no more than `limit`; empty if nothing.
+/// What poll(2) reports at once, or when it is woken within `limit`; empty if it is not.
 ///
 /// # Errors
 ///
 /// Those of poll(2).
 pub fn readable(file: impl AsFd, limit: Duration) -> nix::Result<PollFlags> {
     let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN | PollFlags::POLLRDNORM)];
+    let asked = Instant::now();
     poll(&mut fds, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX))?;
+    // At the end of its time it looks once more, and would hide that nobody woke it.
+    if !limit.is_zero() && asked.elapsed() >= limit {
+        return Ok(PollFlags::empty());
+    }
     Ok(fds[0].revents().unwrap_or(PollFlags::empty()))
 }
 

@@ -25,7 +25,7 @@ pub fn events(file: impl AsFd) -> PollFlags {
     wait::readable(file, Duration::ZERO).unwrap()
 }
 
-/// What poll(2) reports when it has slept; empty after [`LIMIT`].
+/// What poll(2) reports at once, or when it is woken; empty after [`LIMIT`].
 ///
 /// # Panics
 ///

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Instant;
 
 /// Streams `frames` frames on each device.
 fn stream_on_both(frames: u64) {
@@ -116,7 +117,11 @@ fn woken_by_unbind<T: Send>(wait_for: impl FnOnce() -> T + Send) -> T {
         });
         wait::asleep(receiver.recv().unwrap());
         driver::unbind().unwrap();
-        waiting.join().unwrap()
+        let unbound = Instant::now();
+        let found = waiting.join().unwrap();
+        // A sleep that has a limit ends by itself, and then finds the same.
+        assert!(unbound.elapsed() < LIMIT / 2, "nobody woke it");
+        found
     })
 }
 
