@@ -9,6 +9,7 @@ pub mod dice;
 pub mod driver;
 pub mod fault;
 pub mod frames;
+pub mod kernel_log;
 pub mod lifecycle;
 pub mod mapping;
 pub mod process;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel says.
+
+use nix::libc::O_NONBLOCK;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Longer than any record of `/dev/kmsg`.
+const RECORD_BYTES: usize = 8192;
+
+/// The kernel's messages since this was made.
+#[derive(Debug)]
+pub struct KernelLog(File);
+
+impl KernelLog {
+    /// Begins after the latest message.
+    ///
+    /// # Panics
+    ///
+    /// If `/dev/kmsg` cannot be read.
+    pub fn from_now() -> Self {
+        let mut log =
+            OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open("/dev/kmsg").unwrap();
+        log.seek(SeekFrom::End(0)).unwrap();
+        Self(log)
+    }
+
+    /// Whether one of the messages has these words in it.
+    ///
+    /// # Panics
+    ///
+    /// If `/dev/kmsg` cannot be read.
+    pub fn says(mut self, words: &str) -> bool {
+        let mut record = [0; RECORD_BYTES];
+        loop {
+            match self.0.read(&mut record) {
+                Ok(bytes) if String::from_utf8_lossy(&record[..bytes]).contains(words) => {
+                    return true;
+                }
+                Ok(_) => (),
+                // Older ones were overwritten.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => (),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) => panic!("cannot read /dev/kmsg: {error}"),
+            }
+        }
+    }
+}
