@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_place_is_in_its_document() {
-        let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../driver/Documentation");
+        let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../driver/Documentation");
         for section in ALL {
             let text = std::fs::read_to_string(documents.join(section.document)).unwrap();
             let lines: HashSet<_> = text
