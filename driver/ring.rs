@@ -15,6 +15,7 @@ use crate::abstractions::{
         ORDER_MAX, //
     }, //
 };
+use core::sync::atomic::Ordering::Relaxed;
 use dmaframe_abi::{
     frame::{Header, HEADER_BYTES, STAMP_END, STAMP_START},
     ring::{
@@ -28,7 +29,6 @@ use dmaframe_abi::{
     },
     stream::Shape,
 };
-use core::sync::atomic::Ordering::Relaxed;
 use dmaframe_engine::chain::{Block, SlotBlocks, SLOT_BLOCKS};
 use kernel::{
     device::Device,

@@ -27,6 +27,7 @@ use crate::{
         Source, //
     }, //
 };
+use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
     frame::{self, Header, HEADER_BYTES, MAGIC, VERSION},
     netlink::Event,
@@ -34,7 +35,6 @@ use dmaframe_abi::{
     stream::{Fault, Policy, Shape, State},
     uapi::{Config, Stats},
 };
-use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_engine::chain::{plan_frame, CHAIN_BYTES_MAX};
 use kernel::{
     device::Device,
