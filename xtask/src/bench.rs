@@ -3,7 +3,7 @@
 //! chart and JSON.
 
 mod chart;
-mod report;
+mod page;
 mod samples;
 mod statistics;
 
@@ -17,13 +17,14 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::report::Surroundings;
+use self::page::Surroundings;
 use self::samples::Samples;
 use self::statistics::Figure;
+use crate::guest::program;
 use crate::guest::{Guest, Job};
+use crate::host::progress::{Step, say};
+use crate::kernel::module;
 use crate::kernel::{self, Flavour};
-use crate::progress::{Step, say};
-use crate::{module, userland};
 
 const RESULTS: &str = "tests/bench/RESULTS.md";
 const CHART: &str = "tests/bench/chart.svg";
@@ -88,8 +89,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let warm = started.elapsed().as_secs_f64();
 
     let name = "dmaframe-bench";
-    let program =
-        userland::program(guest.cache(), guest.builder(), checkout, guest.crates(), name)?;
+    let program = program::program(guest.cache(), guest.builder(), checkout, guest.crates(), name)?;
     let peers =
         module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
     let mut modules = guest.kernel().modules()?;
@@ -133,7 +133,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
         sizes: sizes(&guest, checkout)?,
         build_seconds: build_seconds(&guest, checkout, warm)?,
     };
-    let figures = report::figures(&samples, &surroundings)?;
+    let figures = page::figures(&samples, &surroundings)?;
     let before = before(&checkout.join(FIGURES))?;
 
     let text = format!("{figures:#}\n");
@@ -141,11 +141,11 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     if let Some(path) = &bench.json {
         write(path, &text)?;
     }
-    let headlines = report::headlines(&figures);
+    let headlines = page::headlines(&figures);
     write(&checkout.join(CHART), &chart::draw(&headlines))?;
-    let results = report::markdown(&samples, &surroundings, &figures, before.as_ref());
+    let results = page::markdown(&samples, &surroundings, &figures, before.as_ref());
     write(&checkout.join(RESULTS), &results)?;
-    print!("{}", report::summary(&headlines));
+    print!("{}", page::summary(&headlines));
     say(format_args!("all of it: {RESULTS}, {CHART}, {FIGURES}"));
     Ok(0)
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The builder: a Debian root with every tool at one known version, whatever the host has.
 
+pub(crate) mod python;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,8 +10,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use nix::unistd::{getegid, geteuid};
 
-use crate::cache::{Cache, Key};
-use crate::progress::{Step, say};
+use crate::host::cache::{Cache, Key};
+use crate::host::progress::{Step, say};
 
 const SUITE: &str = "trixie";
 const ARCHITECTURES: &str = "amd64,arm64";

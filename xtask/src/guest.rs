@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The guest: the board in QEMU, one command in it, and what came of it.
 
+pub(crate) mod addition;
+pub(crate) mod device_tree;
+pub(crate) mod initramfs;
+pub(crate) mod program;
+pub(crate) mod run;
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,14 +16,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::builder::Builder;
-use crate::cache::{Cache, Lock};
-use crate::debian::Addition;
-use crate::initramfs::Archive;
+use crate::host::cache::{Cache, Lock};
+
+use self::addition::Addition;
+use self::initramfs::Archive;
+use self::program::Crates;
+use crate::host::progress::say;
+use crate::kernel::module::{self, Lint};
 use crate::kernel::{Flavour, Kernel};
-use crate::module::{self, Lint};
-use crate::progress::say;
-use crate::userland::Crates;
-use crate::{device_tree, userland};
 
 /// The status of a run whose guest, not whose command, went wrong.
 pub(crate) const GUEST_FAILED: u8 = 125;
@@ -102,7 +108,7 @@ pub(crate) struct Job {
 impl Guest {
     /// Makes, or finds in the cache, all that a guest needs.
     pub(crate) fn ready(checkout: &Path, flavour: Flavour) -> Result<Self> {
-        Self::with(checkout, flavour, userland::COMMANDS)
+        Self::with(checkout, flavour, program::COMMANDS)
     }
 
     /// The same with these commands alone.
@@ -132,7 +138,7 @@ impl Guest {
         let (rest, commands) = std::thread::scope(|scope| {
             let commands = scope.spawn(|| {
                 let _lock = lock("guest.lock")?;
-                userland::commands(&cache, &builder, checkout, &crates, commands)
+                program::commands(&cache, &builder, checkout, &crates, commands)
             });
             let kernel = Kernel::ready(&cache, &builder, checkout, own_source, flavour);
             let rest = kernel.and_then(|kernel| {
@@ -188,7 +194,7 @@ impl Guest {
     /// Builds a program of the tests: the file, and its path in a guest.
     pub(crate) fn test_program(&self, name: &str) -> Result<(PathBuf, String)> {
         let (builder, checkout, crates) = (&self.builder, &self.checkout, &self.crates);
-        let file = userland::program(&self.cache, builder, checkout, crates, name)?;
+        let file = program::program(&self.cache, builder, checkout, crates, name)?;
         Ok((file, format!("/usr/bin/{name}")))
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The SD card's image: Buildroot with our external tree, run on this machine.
 
+pub(crate) mod card;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -12,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::builder::{PROXIES, pair};
-use crate::cache::Cache;
-use crate::progress::{Step, log_tail, say};
+use crate::host::cache::Cache;
+use crate::host::progress::{Step, log_tail, say};
 
 /// The release that the external tree is made for, where it is published, and its commit, which is
 /// the hash that all of it is checked by.

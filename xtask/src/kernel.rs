@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel: its source, its configuration and its build.
 
+pub(crate) mod module;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
@@ -13,8 +15,8 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::builder::{Builder, pair};
-use crate::cache::{Cache, Key, copy_directory};
-use crate::progress::{Step, log_tail, say};
+use crate::host::cache::{Cache, Key, copy_directory};
+use crate::host::progress::{Step, log_tail, say};
 
 pub(crate) const VERSION: &str = "7.3.4";
 /// Where the tarball and, beside it, its checksums are published.

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Every check and test of the project, host and guest. A failure of one keeps none from running.
 
+mod bare_metal;
+mod checkers;
+mod cross;
+mod external_tree;
+mod model;
+mod schema;
+pub(crate) mod soak;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,19 +17,18 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
-use crate::bare_metal;
-use crate::cache::collect_files;
-use crate::cross;
-use crate::debian::Addition;
-use crate::external_tree;
+use crate::host::cache::collect_files;
+
+use crate::guest::addition::Addition;
+
 use crate::guest::{Guest, Job};
 use crate::kernel::Flavour;
-use crate::model;
-use crate::module::{self, Lint};
-use crate::net;
-use crate::progress::say;
-use crate::schema;
-use crate::userland;
+
+use crate::kernel::module::{self, Lint};
+
+use crate::host::progress::say;
+
+use crate::guest::program;
 
 /// The guest's tests stream for minutes on a slow machine.
 const GUEST_SECONDS: u64 = 1500;
@@ -169,7 +176,7 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&st
         module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
     });
     if guest.kernel().flavour() == Flavour::Debug {
-        report.check("deliberate faults", || net::check(guest, checkout));
+        report.check("deliberate faults", || checkers::check(guest, checkout));
     }
     report.tests(&format!("guest tests, {name} kernel"), |filter, count| {
         guest_tests(guest, checkout, left_out, filter, count)
@@ -263,11 +270,11 @@ fn end(name: &str, started: Instant, result: Result<()>) {
 
 /// The host's cargo with a tool of rustup's, else the builder's.
 fn cargo_with(tool: &str, checkout: &Path, guest: Option<&Guest>) -> Result<Command> {
-    let mut probe = Command::new(userland::cargo());
+    let mut probe = Command::new(program::cargo());
     probe.args([tool, "--version"]).current_dir(checkout);
     let has = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if has.is_ok_and(|status| status.success()) {
-        let mut cargo = Command::new(userland::cargo());
+        let mut cargo = Command::new(program::cargo());
         cargo.arg(tool).current_dir(checkout);
         return Ok(cargo);
     }
@@ -310,7 +317,7 @@ fn succeed(command: &mut Command) -> Result<()> {
 }
 
 fn host_tests(checkout: &Path, filter: Option<&str>, count: &mut Count) -> Result<()> {
-    let mut cargo = Command::new(userland::cargo());
+    let mut cargo = Command::new(program::cargo());
     cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast"]);
     cargo.current_dir(checkout).arg("--").args(filter);
     cargo_tests(cargo, count)
@@ -336,7 +343,7 @@ fn guest_tests(
     filter: Option<&str>,
     count: &mut Count,
 ) -> Result<()> {
-    let built = userland::tests(guest.cache(), guest.builder(), checkout, guest.crates())?;
+    let built = program::tests(guest.cache(), guest.builder(), checkout, guest.crates())?;
     if built.tests.is_empty() {
         bail!("the package dmaframe-tests has no tests");
     }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
+use crate::host::progress::Step;
 use crate::kernel::{Flavour, Kernel};
-use crate::progress::Step;
 
 /// Arguments: kernel source, output directory, overlay sources.
 const COMPILE: &str = r#"

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use crate::builder::python;
 use crate::guest::Guest;
-use crate::python;
 
 /// What our schema files' names begin with: the board's other nodes are not ours to judge.
 const OURS: &str = "dmaframe";

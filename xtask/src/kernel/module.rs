@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::builder::{Builder, pair};
+use crate::guest::program::Crates;
+use crate::host::progress::Step;
 use crate::kernel::{Flavour, Kernel, jobs};
-use crate::progress::Step;
-use crate::userland::Crates;
 
 /// Whether the module is only built or also checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

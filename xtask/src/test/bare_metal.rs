@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::Key;
 use crate::guest::Guest;
-use crate::progress::Step;
+use crate::host::cache::Key;
+use crate::host::progress::Step;
 
 const TARGET: &str = "aarch64-unknown-none";
 

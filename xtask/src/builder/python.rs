@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::builder::Builder;
-use crate::cache::{Cache, Key};
-use crate::progress::Step;
+use crate::host::cache::{Cache, Key};
+use crate::host::progress::Step;
 
 /// Arguments: where the tools go, the list of what they are. libfdt is the builder's.
 const INSTALL: &str = r#"

@@ -10,7 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 use sha2::{Digest, Sha256};
 
-use crate::progress::say;
+use crate::host::progress::say;
 
 /// Hexadecimal digits of a key: enough to tell a few artefacts apart, short enough to read.
 const KEY_DIGITS: usize = 12;

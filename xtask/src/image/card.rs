@@ -11,10 +11,10 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use crate::cache::Cache;
-use crate::device_tree;
+use crate::guest::device_tree;
 use crate::guest::{self, GUEST_FAILED, MARK, Scratch, TIMED_OUT};
-use crate::progress::say;
+use crate::host::cache::Cache;
+use crate::host::progress::say;
 
 const SECTOR: u64 = 512;
 /// Where a card says what lies where: four entries of 16 bytes.
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_boards_config_is_complete() {
-        let text = include_str!("../../buildroot/board/rpi3/config.txt");
+        let text = include_str!("../../../buildroot/board/rpi3/config.txt");
         let config = Config::parse(text).unwrap();
         assert_eq!(config.overlays, ["dmaframe"]);
     }

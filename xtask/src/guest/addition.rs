@@ -10,10 +10,10 @@ use clap::ValueEnum;
 use tar::EntryType;
 
 use crate::builder::{Builder, mmdebstrap};
-use crate::cache::{Cache, Key};
-use crate::initramfs::Archive;
+use crate::guest::initramfs::Archive;
+use crate::host::cache::{Cache, Key};
+use crate::host::progress::Step;
 use crate::kernel::Kernel;
-use crate::progress::Step;
 
 const SUITE: &str = "trixie";
 /// Only what is below here goes into the guest, whose base has the links /bin, /lib and /sbin.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::guest::{Guest, Job, complaints};
-use crate::module;
+use crate::kernel::module;
 
 /// Faults and what their checkers say, in an order that lets each speak: lockdep is silent after
 /// its first report and after any of KASAN's, the failed assertion costs a process.

@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::builder::{Builder, CACHE};
-use crate::cache::{Cache, Key, collect_files, copy_directory};
+use crate::host::cache::{Cache, Key, collect_files, copy_directory};
+use crate::host::progress::Step;
 use crate::kernel::jobs;
-use crate::progress::Step;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Static: the guest has no libraries. LLD takes a fraction of the time of GCC's own linker, for

@@ -10,11 +10,11 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
-use crate::cache::collect_files;
+use crate::builder::python;
 use crate::guest::Guest;
+use crate::host::cache::collect_files;
+use crate::host::progress::say;
 use crate::kernel::Kernel;
-use crate::progress::say;
-use crate::python;
 
 /// Symbols that the tree itself must define.
 const OURS: &[&str] = &["BR2_DMAFRAME_", "BR2_PACKAGE_DMAFRAME", "BR2_LINUX_KERNEL_EXT_"];

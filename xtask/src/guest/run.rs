@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::card;
 use crate::guest::{Guest, Job};
+use crate::image::card;
 use crate::kernel::Flavour;
 
 /// A board that boots from a card takes its time over it.
