@@ -10,7 +10,7 @@
 //! - A channel that runs when the driver comes is somebody else's, and refused.
 //! - Priorities are those of mainline's driver.
 //!
-//! Reference: BCM2835 ARM Peripherals, chapter 4; `board::register` has the fields.
+//! Reference: BCM2835 ARM Peripherals, chapter 4; `dmaframe_engine::register` has the fields.
 
 use crate::engine::{
     Acknowledge,
@@ -19,7 +19,7 @@ use crate::engine::{
     NextFrame,
     Stamp, //
 };
-use board::{
+use dmaframe_engine::{
     chain::{Limits, Plan, PlanError},
     control_block::{self, Chain, ControlBlock},
     register::{

@@ -32,7 +32,7 @@ use crate::{
         Stream, //
     },
 };
-use board::{
+use dmaframe_abi::{
     netlink::Event,
     stream::{self as rules, Fault, Policy, Shape, ShapeError, State},
     uapi::{self, Config, Info, SourceInfo, Stats},

@@ -12,7 +12,7 @@ use crate::{
     },
     channel::Channel, //
 };
-use board::uapi;
+use dmaframe_abi::uapi;
 use kernel::{
     iov::IovIterDest,
     mm::virt::VmaNew,

@@ -5,7 +5,7 @@
 //! An implementation runs one channel. Everything above deals in bus addresses and segments; how
 //! they become descriptors and register writes is the implementation's own.
 
-use board::chain::{Limits, Plan, PlanError};
+use dmaframe_engine::chain::{Limits, Plan, PlanError};
 use kernel::{
     fmt,
     prelude::*, //

@@ -16,7 +16,7 @@ use crate::{
         Stamp, //
     }, //
 };
-use board::chain::{Limits, Plan, PlanError};
+use dmaframe_engine::chain::{Limits, Plan, PlanError};
 use kernel::{
     debugfs::{
         Dir,

@@ -2,7 +2,7 @@
 
 //! The generic netlink family `dmaframe`.
 //!
-//! Reference: Documentation/netlink/specs/dmaframe.yaml; `board::netlink` has its numbers.
+//! Reference: Documentation/netlink/specs/dmaframe.yaml; `dmaframe_abi::netlink` has its numbers.
 
 use crate::{
     abstractions::genetlink::{
@@ -22,7 +22,7 @@ use crate::{
     },
     registry, //
 };
-use board::{
+use dmaframe_abi::{
     netlink::{Attribute, Command, Event, ATTRIBUTE_MAX, EVENTS, FAMILY as NAME, VERSION},
     uapi::NAME_BYTES,
 };

@@ -15,8 +15,7 @@ use crate::abstractions::{
         ORDER_MAX, //
     }, //
 };
-use board::{
-    chain::{Block, SlotBlocks, SLOT_BLOCKS},
+use dmaframe_abi::{
     frame::{Header, HEADER_BYTES, STAMP_END, STAMP_START},
     ring::{
         ConsumerPage,
@@ -30,6 +29,7 @@ use board::{
     stream::Shape,
 };
 use core::sync::atomic::Ordering::Relaxed;
+use dmaframe_engine::chain::{Block, SlotBlocks, SLOT_BLOCKS};
 use kernel::{
     device::Device,
     iov::IovIterDest,

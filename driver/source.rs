@@ -9,14 +9,14 @@ use crate::abstractions::{
     },
     pages::Pages, //
 };
-use board::{
-    chain::{Origin, Width},
+use dmaframe_abi::{
     pattern,
     stream::{
         FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX, INTERVAL_US_MIN,
     },
     uapi::{self, SourceInfo, NAME_BYTES},
 };
+use dmaframe_engine::chain::{Origin, Width};
 use kernel::{
     device::{
         property::FwNode,

@@ -27,15 +27,15 @@ use crate::{
         Source, //
     }, //
 };
-use board::{
-    chain::plan_frame,
+use dmaframe_abi::{
     frame::{self, Header, HEADER_BYTES, MAGIC, VERSION},
     netlink::Event,
     ring::{Producer, DETACHED, FAULTED, STOPPED},
-    stream::{Fault, Policy, Shape, State, CHAIN_BYTES_MAX},
+    stream::{Fault, Policy, Shape, State},
     uapi::{Config, Stats},
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
+use dmaframe_engine::chain::{plan_frame, CHAIN_BYTES_MAX};
 use kernel::{
     device::Device,
     page::PAGE_SIZE,

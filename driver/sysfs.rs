@@ -17,7 +17,7 @@ use crate::{
         Settings, //
     }, //
 };
-use board::stream::Policy;
+use dmaframe_abi::stream::Policy;
 use kernel::{
     prelude::*,
     str::CString, //

@@ -29,9 +29,9 @@ pub(crate) const ORDER_MAX: u32 = 10;
 pub(crate) unsafe trait Shared {}
 
 // SAFETY: All its fields are atomic integers; its size is asserted to be 192 bytes.
-unsafe impl Shared for board::ring::Meta {}
+unsafe impl Shared for dmaframe_abi::ring::Meta {}
 // SAFETY: All its fields are atomic integers; its size is asserted to be 64 bytes.
-unsafe impl Shared for board::ring::ConsumerPage {}
+unsafe impl Shared for dmaframe_abi::ring::ConsumerPage {}
 
 /// `1 << order` pages, zeroed when made, as one compound page.
 ///

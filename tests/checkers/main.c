@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A name written to /sys/kernel/debug/net/fault commits that fault, for a
+ * A name written to /sys/kernel/debug/checkers/fault commits that fault, for a
  * checker of the debug kernel to catch. The faults of memory.rs show that
  * Rust code is caught too.
  */
@@ -17,12 +17,12 @@
 #include <linux/timer.h>
 #include <linux/uaccess.h>
 
-void net_rust_out_of_bounds(void);
-void net_rust_use_after_free(void);
-void net_rust_leak(void);
-void net_rust_assertion(u32 value);
+void checker_rust_out_of_bounds(void);
+void checker_rust_use_after_free(void);
+void checker_rust_leak(void);
+void checker_rust_assertion(u32 value);
 
-static noinline void net_out_of_bounds(void)
+static noinline void checker_out_of_bounds(void)
 {
 	char *bytes = kmalloc(40, GFP_KERNEL);
 
@@ -32,7 +32,7 @@ static noinline void net_out_of_bounds(void)
 	kfree(bytes);
 }
 
-static noinline void net_use_after_free(void)
+static noinline void checker_use_after_free(void)
 {
 	char *bytes = kmalloc(40, GFP_KERNEL);
 	char *stale = bytes;
@@ -43,7 +43,7 @@ static noinline void net_use_after_free(void)
 		READ_ONCE(stale[4]);
 }
 
-static void net_inverted_order(void)
+static void checker_inverted_order(void)
 {
 	static DEFINE_SPINLOCK(one);
 	static DEFINE_SPINLOCK(other);
@@ -59,7 +59,7 @@ static void net_inverted_order(void)
 	spin_unlock(&other);
 }
 
-static void net_unprotected(void)
+static void checker_unprotected(void)
 {
 	static int __rcu *pointer;
 
@@ -67,7 +67,7 @@ static void net_unprotected(void)
 	rcu_dereference(pointer);
 }
 
-static void net_sleep(void)
+static void checker_sleep(void)
 {
 	static DEFINE_SPINLOCK(lock);
 
@@ -76,21 +76,21 @@ static void net_sleep(void)
 	spin_unlock(&lock);
 }
 
-static void net_tick(struct timer_list *timer)
+static void checker_tick(struct timer_list *timer)
 {
 }
 
-static void net_active_timer(void)
+static void checker_active_timer(void)
 {
 	static struct timer_list timer;
 
-	timer_setup(&timer, net_tick, 0);
+	timer_setup(&timer, checker_tick, 0);
 	mod_timer(&timer, jiffies + 1000 * HZ);
-	timer_setup(&timer, net_tick, 0);
+	timer_setup(&timer, checker_tick, 0);
 	timer_delete_sync(&timer);
 }
 
-static void net_list(void)
+static void checker_list(void)
 {
 	LIST_HEAD(list);
 	struct list_head entry;
@@ -99,13 +99,13 @@ static void net_list(void)
 	list_add(&entry, &list);
 }
 
-static void net_unmap_twice(void)
+static void checker_unmap_twice(void)
 {
 	struct platform_device *device;
 	struct page *page;
 	dma_addr_t bus;
 
-	device = platform_device_register_simple("net", PLATFORM_DEVID_NONE, NULL, 0);
+	device = platform_device_register_simple("checkers", PLATFORM_DEVID_NONE, NULL, 0);
 	if (IS_ERR(device))
 		return;
 	page = alloc_page(GFP_KERNEL);
@@ -121,36 +121,36 @@ static void net_unmap_twice(void)
 	platform_device_unregister(device);
 }
 
-static void net_warn(void)
+static void checker_warn(void)
 {
-	WARN(1, "net: a warning\n");
+	WARN(1, "checkers: a warning\n");
 }
 
-static void net_assertion(void)
+static void checker_assertion(void)
 {
-	net_rust_assertion(1);
+	checker_rust_assertion(1);
 }
 
 static const struct {
 	const char *name;
 	void (*commit)(void);
 } faults[] = {
-	{ "unprotected", net_unprotected },
-	{ "inverted-order", net_inverted_order },
-	{ "sleep", net_sleep },
-	{ "active-timer", net_active_timer },
-	{ "list", net_list },
-	{ "unmap-twice", net_unmap_twice },
-	{ "warn", net_warn },
-	{ "out-of-bounds", net_out_of_bounds },
-	{ "use-after-free", net_use_after_free },
-	{ "rust-out-of-bounds", net_rust_out_of_bounds },
-	{ "rust-use-after-free", net_rust_use_after_free },
-	{ "rust-leak", net_rust_leak },
-	{ "rust-assertion", net_assertion },
+	{ "unprotected", checker_unprotected },
+	{ "inverted-order", checker_inverted_order },
+	{ "sleep", checker_sleep },
+	{ "active-timer", checker_active_timer },
+	{ "list", checker_list },
+	{ "unmap-twice", checker_unmap_twice },
+	{ "warn", checker_warn },
+	{ "out-of-bounds", checker_out_of_bounds },
+	{ "use-after-free", checker_use_after_free },
+	{ "rust-out-of-bounds", checker_rust_out_of_bounds },
+	{ "rust-use-after-free", checker_rust_use_after_free },
+	{ "rust-leak", checker_rust_leak },
+	{ "rust-assertion", checker_assertion },
 };
 
-static ssize_t net_write(struct file *file, const char __user *from,
+static ssize_t checker_write(struct file *file, const char __user *from,
 			 size_t bytes, loff_t *at)
 {
 	char name[32] = "";
@@ -169,26 +169,26 @@ static ssize_t net_write(struct file *file, const char __user *from,
 	return -EINVAL;
 }
 
-static const struct file_operations net_operations = {
+static const struct file_operations checker_operations = {
 	.owner = THIS_MODULE,
-	.write = net_write,
+	.write = checker_write,
 };
 
 static struct dentry *directory;
 
-static int __init net_init(void)
+static int __init checker_init(void)
 {
-	directory = debugfs_create_dir("net", NULL);
-	debugfs_create_file("fault", 0200, directory, NULL, &net_operations);
+	directory = debugfs_create_dir("checkers", NULL);
+	debugfs_create_file("fault", 0200, directory, NULL, &checker_operations);
 	return 0;
 }
-module_init(net_init);
+module_init(checker_init);
 
-static void __exit net_exit(void)
+static void __exit checker_exit(void)
 {
 	debugfs_remove(directory);
 }
-module_exit(net_exit);
+module_exit(checker_exit);
 
 MODULE_AUTHOR("The dmaframe authors");
 MODULE_DESCRIPTION("Deliberate faults, for the debug kernel to catch");

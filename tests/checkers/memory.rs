@@ -7,7 +7,7 @@ use kernel::prelude::*;
 
 /// Reads behind the end of an allocation.
 #[no_mangle]
-pub extern "C" fn net_rust_out_of_bounds() {
+pub extern "C" fn checker_rust_out_of_bounds() {
     if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
         let first = bytes.as_ptr();
         // SAFETY: None: this is the fault. The allocator's size class has the byte.
@@ -17,7 +17,7 @@ pub extern "C" fn net_rust_out_of_bounds() {
 
 /// Reads what was freed.
 #[no_mangle]
-pub extern "C" fn net_rust_use_after_free() {
+pub extern "C" fn checker_rust_use_after_free() {
     if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
         let first = bytes.as_ptr();
         drop(bytes);
@@ -28,7 +28,7 @@ pub extern "C" fn net_rust_use_after_free() {
 
 /// Forgets memory.
 #[no_mangle]
-pub extern "C" fn net_rust_leak() {
+pub extern "C" fn checker_rust_leak() {
     // The allocator's sheaves, one a processor, hold the addresses that they gave out, where
     // kmemleak finds them, until others take their place: hence few among many, of which some are
     // seen whatever the last ones are and wherever this is moved to meanwhile.
@@ -47,6 +47,6 @@ pub extern "C" fn net_rust_leak() {
 
 /// Asserts that `value` is not 1, with debug assertions.
 #[no_mangle]
-pub extern "C" fn net_rust_assertion(value: u32) {
+pub extern "C" fn checker_rust_assertion(value: u32) {
     debug_assert_ne!(value, 1);
 }

@@ -2,8 +2,8 @@
 //! Frames: taken in time, and held against what they must be.
 
 use crate::LIMIT;
-use board::frame::parse;
 use dmaframe::{Device, Frame, Header, Policy, Shape, Stream, pattern};
+use dmaframe_abi::frame::parse;
 use std::task::Poll;
 
 /// 4096 bytes of the pattern, unpaced, 16 slots: what tests vary from.

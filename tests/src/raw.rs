@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device without the library, and the shapes that tests give it.
 
-use board::uapi::Config;
+use dmaframe_abi::uapi::Config;
 
 pub use dmaframe_compliance::raw::Raw;
 

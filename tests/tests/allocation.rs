@@ -5,10 +5,10 @@
 //! Needs a kernel with fault injection (`/proc/thread-self/fail-nth`). With `TESTS_EXTENT=quick` in
 //! its environment only every thirteenth allocation of a bind fails: there are hundreds.
 
-use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi::{self, Config, SourceInfo, Stats};
 use dmaframe::netlink::{Client, Settings};
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::uapi::{self, Config, SourceInfo, Stats};
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};

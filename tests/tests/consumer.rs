@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A reader that lies about what it returned harms itself alone.
 
-use board::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::stream::{Fault, State};
-use board::uapi;
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::stream::{Fault, State};
+use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};

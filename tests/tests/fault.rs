@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! An engine that fails. QEMU's never does: the debug kernel's module injects what it should see.
 
-use board::netlink::Event;
-use board::ring::{FAULTED, MAP_META, STOPPED};
-use board::stream::{Fault, State};
-use board::uapi::{self, Config};
 use dmaframe::netlink::{Client, Events};
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Policy, Shape, Stream};
+use dmaframe_abi::netlink::Event;
+use dmaframe_abi::ring::{FAULTED, MAP_META, STOPPED};
+use dmaframe_abi::stream::{Fault, State};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::fault::Injector;
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::kernel_log::KernelLog;
@@ -234,7 +234,7 @@ fn a_spurious_interrupt_changes_nothing() {
     injector.arm("error 256").unwrap();
     let page = Mapping::new(
         &raw,
-        board::ring::MAP_CONSUMER,
+        dmaframe_abi::ring::MAP_CONSUMER,
         PAGE,
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_SHARED,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Frames arrive whole, all of them, and in place.
 
-use board::stream::FRAME_BYTES_MAX;
 use dmaframe::Shape;
+use dmaframe_abi::stream::FRAME_BYTES_MAX;
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::{DEVICES, Turn};
 use std::thread;

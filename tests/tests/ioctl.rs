@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Requests: what is wrong is refused with the errno that the reference names, and harms nothing.
 
-use board::stream::{FRAME_BYTES_MAX, State};
-use board::uapi::{self, Config, Info, SourceInfo, Stats, field_name};
+use dmaframe_abi::stream::{FRAME_BYTES_MAX, State};
+use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, Stats, field_name};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
 use dmaframe_tests::{DEVICES, Turn};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Mappings: what is the driver's cannot be written, by no way.
 
-use board::frame::{FrameError, parse};
-use board::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
-use board::uapi::{self, Config};
+use dmaframe_abi::frame::{FrameError, parse};
+use dmaframe_abi::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::{DEVICES, Turn, wait};

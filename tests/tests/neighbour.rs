@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A hostile reader of one device: it gets no slot that it did not return, and harms nobody else.
 
-use board::frame::parse;
-use board::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta};
-use board::uapi::{self, Config};
 use dmaframe::pattern;
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_abi::frame::parse;
+use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};

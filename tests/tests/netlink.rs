@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The generic netlink family, by the kernel's own client with our specification and by ours.
 
-use board::netlink::Event;
-use board::ring::{MAP_CONSUMER, MAP_META};
-use board::uapi;
 use dmaframe::netlink::{Attributes, Client, Events, Settings};
 use dmaframe::{Error, Fault, Policy, Shape, State, sysfs};
+use dmaframe_abi::netlink::Event;
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META};
+use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Done, Run, User};

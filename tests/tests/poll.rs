@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Readiness, by poll(2), epoll and SIGIO.
 
-use board::uapi::{self, Config};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
 use dmaframe_tests::{DEVICES, LIMIT, Turn, wait};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! read(2): whole frames, as a file's habits are.
 
-use board::stream::State;
-use board::uapi::{self, Config};
 use dmaframe::Shape;
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_abi::stream::State;
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Run, User};
@@ -261,7 +261,7 @@ fn an_ordinary_program_reads_frames() {
     let bytes = fs::read(file).unwrap();
     fs::remove_file(file).unwrap();
     assert_eq!(bytes.len(), 50 * FRAME);
-    let stream = board::frame::parse(&bytes).unwrap().0.stream.get();
+    let stream = dmaframe_abi::frame::parse(&bytes).unwrap().0.stream.get();
     let mut account = Account::new(SHAPE, stream);
     account.take_bytes(&bytes);
     assert_eq!((account.frames, account.lost), (50, 0));

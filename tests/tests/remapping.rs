@@ -2,9 +2,9 @@
 //! Mappings that are moved, cut, protected, advised, poked at: only the reader's own page changes,
 //! and only the documented ranges are to be had.
 
-use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi::{self, Config};
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};

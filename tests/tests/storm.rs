@@ -2,7 +2,7 @@
 //! Calls at random, and no harm done. The long form is the program itself:
 //! `storm --calls 1000000 --seed S`.
 
-use board::stream::State;
+use dmaframe_abi::stream::State;
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::witness::ordinary;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Attributes: one value a file, which root may change while nothing streams.
 
-use board::uapi::{self, Config};
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, Shape};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::process::{Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A device that goes away under its users, and comes back.
 
-use board::ring::{DETACHED, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
-use board::stream::State;
-use board::uapi::{self, Config, SourceInfo};
 use dmaframe::{Error, pattern};
+use dmaframe_abi::ring::{DETACHED, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
+use dmaframe_abi::stream::State;
+use dmaframe_abi::uapi::{self, Config, SourceInfo};
 use dmaframe_tests::frames::{Account, SHAPE, next, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The layouts and rules that both sides of dmaframe share.
+//! The binary interface between the dmaframe driver and programs.
 //!
-//! One source, three lives: compiled into the kernel module, into userland, and on the host for
-//! tests. It knows no operating system, allocates nothing and holds no `unsafe` of its own; what
-//! touches hardware or shared memory is handed in as a reference.
+//! The same source is compiled into the kernel module, into programs and into host tests. It
+//! knows no operating system, does not allocate and contains no `unsafe` code. Shared memory is
+//! passed in as a reference.
 //!
 //! ```text
-//! register -> control_block -> chain -> frame -> ring -> uapi / netlink
+//! frame -> ring -> uapi / netlink
 //! ```
 //!
-//! Addresses named *bus* are what the DMA engine sees, never CPU addresses.
+//! Registers, control blocks and chains are in the crate `dmaframe-engine`, which programs do not
+//! depend on.
 #![no_std]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
@@ -17,12 +18,9 @@
 #![allow(unknown_lints)]
 
 mod atomic;
-pub mod chain;
-pub mod control_block;
 pub mod frame;
 pub mod netlink;
 pub mod pattern;
-pub mod register;
 pub mod ring;
 pub mod stream;
 pub mod uapi;

@@ -20,8 +20,6 @@ pub const RING_BYTES_MAX: u64 = 256 << 20;
 pub const INTERVAL_US_MIN: u32 = 50;
 /// Longest interval between two paced frames, in microseconds.
 pub const INTERVAL_US_MAX: u32 = 60_000_000;
-/// A chain moves no more than this many bytes, unless a single frame is longer.
-pub const CHAIN_BYTES_MAX: u32 = 256 * 1024;
 
 /// What happens when no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Frames as a reader finds them, and stamps as a counter gives them.
 
-use board::frame::{
+use dmaframe_abi::frame::{
     FrameError, HEADER_BYTES, Header, MAGIC, STAMP_END, STAMP_START, VERSION, parse, untear,
 };
 use proptest::prelude::*;

@@ -3,12 +3,12 @@
 //! orders let a load see.
 //!
 //! ```text
-//! RUSTFLAGS="--cfg loom" cargo test --profile loom --package dmaframe-board --test loom \
+//! RUSTFLAGS="--cfg loom" cargo test --profile loom --package dmaframe-abi --test loom \
 //!     --target-dir target/loom
 //! ```
 #![cfg(loom)]
 
-use board::ring::{Consumer, ConsumerPage, MAGIC, Meta, Producer};
+use dmaframe_abi::ring::{Consumer, ConsumerPage, MAGIC, Meta, Producer};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::Ordering::Relaxed;
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The netlink numbers against their specification.
 
-use board::netlink::{ATTRIBUTE_MAX, Attribute, Command, EVENTS, Event, FAMILY, VERSION};
-use board::stream::{Fault, Policy, State};
-use board::uapi::NAME_BYTES;
+use dmaframe_abi::netlink::{ATTRIBUTE_MAX, Attribute, Command, EVENTS, Event, FAMILY, VERSION};
+use dmaframe_abi::stream::{Fault, Policy, State};
+use dmaframe_abi::uapi::NAME_BYTES;
 use std::fmt::Debug;
 use yaml_rust2::{Yaml, YamlLoader};
 
 fn spec() -> Yaml {
-    let path =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../driver/Documentation/netlink/specs/dmaframe.yaml");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../driver/Documentation/netlink/specs/dmaframe.yaml"
+    );
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     YamlLoader::load_from_str(&text).unwrap().remove(0)
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The pattern, as a reader recomputes it.
 
-use board::pattern::{REFERENCE_BYTES, fill, mismatch, offset, word};
+use dmaframe_abi::pattern::{REFERENCE_BYTES, fill, mismatch, offset, word};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use std::sync::LazyLock;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Both halves of the ring's protocol, against models of it.
 
-use board::ring::{
+use dmaframe_abi::ring::{
     BadConsumer, BadRing, Consumer, ConsumerPage, DETACHED, FAULTED, MAGIC, Meta, NEED_KICK,
     Producer, STOPPED,
 };

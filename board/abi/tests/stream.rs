@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The bounds of a stream's shape, each from both sides.
 
-use board::stream::{
+use dmaframe_abi::stream::{
     FRAME_BYTES_MAX, Fault, INTERVAL_US_MAX, INTERVAL_US_MIN, Policy, RING_BYTES_MAX, Shape,
     ShapeError, State,
 };

@@ -4,8 +4,8 @@
 //! The numbers were printed by a C program from `<linux/ioctl.h>` and structures of `__u8`,
 //! `__u32` and `__u64` in the same order, built with `-Wpadded`.
 
-use board::stream::{Policy, Shape};
-use board::uapi::{self, Config, ConfigError, Info, NAME_BYTES, SourceInfo, Stats};
+use dmaframe_abi::stream::{Policy, Shape};
+use dmaframe_abi::uapi::{self, Config, ConfigError, Info, NAME_BYTES, SourceInfo, Stats};
 use proptest::prelude::*;
 use std::mem::offset_of;
 use zerocopy::{FromBytes, IntoBytes};

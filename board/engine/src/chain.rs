@@ -6,14 +6,17 @@
 //! slot that may be several blocks; the plan cuts it wherever either ends, or an engine's longest
 //! transfer does.
 
-use crate::frame::{self, HEADER_BYTES};
 use core::fmt;
+use dmaframe_abi::frame::{self, HEADER_BYTES};
 
 /// Most transfers of one frame.
 ///
-/// The longest frame ([`crate::stream::FRAME_BYTES_MAX`]) over the pattern's reference block takes
+/// The longest frame ([`dmaframe_abi::stream::FRAME_BYTES_MAX`]) over the pattern's reference block takes
 /// 64 for the source and up to [`SLOT_BLOCKS`] more for the slot, plus the stamps.
 pub const MAX_SEGMENTS: usize = 128;
+
+/// A chain moves no more than this many bytes, unless a single frame is longer.
+pub const CHAIN_BYTES_MAX: u32 = 256 * 1024;
 
 /// Most blocks of one slot.
 pub const SLOT_BLOCKS: usize = 48;

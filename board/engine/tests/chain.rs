@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Plans, replayed byte by byte in a model of an engine.
 
-use board::chain::{
+use dmaframe_abi::frame::{HEADER_BYTES, STAMP_BYTES, STAMP_END, STAMP_START};
+use dmaframe_abi::pattern;
+use dmaframe_abi::stream::FRAME_BYTES_MAX;
+use dmaframe_engine::chain::{
     Block, Limits, MAX_SEGMENTS, Origin, Plan, PlanError, SLOT_BLOCKS, Segment, Width, plan_frame,
 };
-use board::control_block::{FULL, LITE};
-use board::frame::{HEADER_BYTES, STAMP_BYTES, STAMP_END, STAMP_START};
-use board::pattern;
-use board::register::SYSTEM_TIMER_BUS;
-use board::stream::FRAME_BYTES_MAX;
+use dmaframe_engine::control_block::{FULL, LITE};
+use dmaframe_engine::register::SYSTEM_TIMER_BUS;
 use proptest::prelude::*;
 
 const STAMP: u64 = SYSTEM_TIMER_BUS as u64;

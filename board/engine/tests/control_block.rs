@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Chains of control blocks, walked as the engine would walk them.
 
-use board::chain::{Limits, PlanError, Segment, Width};
-use board::control_block::{Chain, ControlBlock, FULL, LITE};
+use dmaframe_engine::chain::{Limits, PlanError, Segment, Width};
+use dmaframe_engine::control_block::{Chain, ControlBlock, FULL, LITE};
 use proptest::prelude::*;
 use std::mem::offset_of;
 use zerocopy::IntoBytes;

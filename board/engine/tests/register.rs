@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Registers against the data sheet's tables: bits by number.
 
-use board::register::*;
+use dmaframe_engine::register::*;
 
 #[test]
 fn offsets() {

@@ -100,7 +100,7 @@ fn read(count: usize) -> Result<Vec<f64>> {
     for _ in 0..count {
         let bytes = file.read(&mut frame)?;
         let now = clock::monotonic_ns()? as f64;
-        let (header, _) = board::frame::parse(&frame[..bytes])
+        let (header, _) = dmaframe_abi::frame::parse(&frame[..bytes])
             .map_err(|error| format!("a frame by read: {error}"))?;
         whole.push(now - difference.monotonic_ns(header.device_end.get()) as f64);
     }

@@ -141,7 +141,7 @@ fn read(frames: Frames) -> Result<f64> {
 }
 
 const fn dmaframe_header() -> usize {
-    board::frame::HEADER_BYTES
+    dmaframe_abi::frame::HEADER_BYTES
 }
 
 fn pipe(frames: Frames) -> Result<f64> {

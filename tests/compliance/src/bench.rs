@@ -2,9 +2,9 @@
 //! The bench: the device under test, as it described itself, and who we are to it.
 
 use crate::check::{Outcome, Stop, failed, skipped};
-use board::stream::Policy;
-use board::uapi::{self, Config, Info, SourceInfo, field_name};
 use dmaframe::sysfs::Attributes;
+use dmaframe_abi::stream::Policy;
+use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, field_name};
 use dmaframe_compliance::raw::Raw;
 use nix::errno::Errno;
 use nix::unistd::{Gid, SysconfVar, Uid, setgid, setgroups, setuid, sysconf};

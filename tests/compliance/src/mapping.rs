@@ -2,7 +2,7 @@
 //! mmap(2) without the library: any region with any protection.
 
 use crate::raw::Raw;
-use board::ring::{ConsumerPage, Meta};
+use dmaframe_abi::ring::{ConsumerPage, Meta};
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device without the library: any request with any argument.
 
-use board::uapi::{self, Config, Stats};
+use dmaframe_abi::uapi::{self, Config, Stats};
 use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};

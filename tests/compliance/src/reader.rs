@@ -3,11 +3,11 @@
 
 use crate::bench::{Bench, LIMIT};
 use crate::check::{Outcome, equal, failed, holds};
-use board::frame::{HEADER_BYTES, Header};
-use board::pattern;
-use board::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta, NEED_KICK};
-use board::stream::Fault;
-use board::uapi::{self, Config, Info, Stats};
+use dmaframe_abi::frame::{HEADER_BYTES, Header};
+use dmaframe_abi::pattern;
+use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta, NEED_KICK};
+use dmaframe_abi::stream::Fault;
+use dmaframe_abi::uapi::{self, Config, Info, Stats};
 use dmaframe_compliance::mapping::Mapping;
 use dmaframe_compliance::raw::Raw;
 use dmaframe_compliance::wait;

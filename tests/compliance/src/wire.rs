@@ -3,7 +3,7 @@
 
 use crate::bench::LIMIT;
 use crate::check::{Outcome, failed};
-use board::netlink::{Attribute, FAMILY};
+use dmaframe_abi::netlink::{Attribute, FAMILY};
 use dmaframe_compliance::wait;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::errno::Errno;

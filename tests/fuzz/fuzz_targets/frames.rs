@@ -2,7 +2,7 @@
 //! A recording: frames one after the other, as read(2) gives them and files keep them.
 #![no_main]
 
-use board::frame::{FrameError, HEADER_BYTES, parse, untear};
+use dmaframe_abi::frame::{FrameError, HEADER_BYTES, parse, untear};
 use libfuzzer_sys::fuzz_target;
 use zerocopy::IntoBytes;
 

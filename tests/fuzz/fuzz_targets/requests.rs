@@ -2,10 +2,10 @@
 //! What programs hand to the driver by ioctl, and the driver to programs.
 #![no_main]
 
-use board::frame::HEADER_BYTES;
-use board::netlink::Event;
-use board::stream::{Fault, Policy, RING_BYTES_MAX, State};
-use board::uapi::{Config, NAME_BYTES, SourceInfo, Stats, field_name, name_field};
+use dmaframe_abi::frame::HEADER_BYTES;
+use dmaframe_abi::netlink::Event;
+use dmaframe_abi::stream::{Fault, Policy, RING_BYTES_MAX, State};
+use dmaframe_abi::uapi::{Config, NAME_BYTES, SourceInfo, Stats, field_name, name_field};
 use libfuzzer_sys::fuzz_target;
 use zerocopy::FromBytes;
 

@@ -3,8 +3,8 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use board::ring::{BadConsumer, Consumer, ConsumerPage, MAGIC, Meta, Producer};
-use board::stream::{SLOTS_MAX, SLOTS_MIN};
+use dmaframe_abi::ring::{BadConsumer, Consumer, ConsumerPage, MAGIC, Meta, Producer};
+use dmaframe_abi::stream::{SLOTS_MAX, SLOTS_MIN};
 use libfuzzer_sys::fuzz_target;
 use std::sync::atomic::Ordering::Relaxed;
 

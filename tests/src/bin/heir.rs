@@ -11,9 +11,9 @@
 //!
 //! At the end of input it ends.
 
-use board::frame::parse;
-use board::ring::{Consumer, MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi;
+use dmaframe_abi::frame::parse;
+use dmaframe_abi::ring::{Consumer, MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::Raw;

@@ -7,9 +7,9 @@
 //! before: the same seed makes the same calls. It writes to nothing but the devices, and ends with
 //! an ordinary stream on each.
 
-use board::netlink::{ATTRIBUTE_MAX, Attribute, Command as Verb};
-use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi::{self, Config, SourceInfo};
+use dmaframe_abi::netlink::{ATTRIBUTE_MAX, Attribute, Command as Verb};
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::uapi::{self, Config, SourceInfo};
 use dmaframe_tests::mapping::PAGE;
 use dmaframe_tests::raw::GOOD;
 use dmaframe_tests::witness::ordinary;
@@ -926,7 +926,7 @@ fn family() -> Result<(u16, u32), Box<dyn Error>> {
     const GROUP_ID: u16 = libc::CTRL_ATTR_MCAST_GRP_ID as u16;
     let socket = netlink_socket()?;
     let mut body = vec![libc::CTRL_CMD_GETFAMILY as u8, 1, 0, 0];
-    attribute(&mut body, FAMILY_NAME, board::netlink::FAMILY.to_bytes_with_nul());
+    attribute(&mut body, FAMILY_NAME, dmaframe_abi::netlink::FAMILY.to_bytes_with_nul());
     let mut message = Vec::new();
     message.extend((16 + body.len() as u32).to_ne_bytes());
     message.extend((libc::GENL_ID_CTRL as u16).to_ne_bytes());

@@ -3,8 +3,8 @@
 //!
 //! `victim DEVICE PHASE`, where PHASE is one of [`PHASES`].
 
-use board::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::uapi::{self, Config};
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{SHAPE, next, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};

@@ -3,8 +3,8 @@
 
 use crate::mapping::Ring;
 use crate::{Error, Result, Stream};
-use board::stream::{Policy, Shape, State};
-use board::uapi::{self, Config, SourceInfo, Stats, field_name};
+use dmaframe_abi::stream::{Policy, Shape, State};
+use dmaframe_abi::uapi::{self, Config, SourceInfo, Stats, field_name};
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 use std::fs::{File, OpenOptions};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The raw requests. The numbers come from `board` alone; `_bad` is nix's word for requests whose
 /// number it did not compute itself.
 mod request {
-    use board::uapi;
+    use dmaframe_abi::uapi;
 
     nix::ioctl_read_bad!(get_info, uapi::GET_INFO, uapi::Info);
     nix::ioctl_readwrite_bad!(get_source, uapi::GET_SOURCE, uapi::SourceInfo);
@@ -238,7 +238,7 @@ impl Device {
                     // The driver knows a limit of the source that the shape alone does not show.
                     Ok(()) => Error::Shape {
                         path,
-                        reason: board::stream::ShapeError::FrameBytes(shape.frame_bytes),
+                        reason: dmaframe_abi::stream::ShapeError::FrameBytes(shape.frame_bytes),
                     },
                 });
             }

@@ -2,8 +2,8 @@
 //! What can go wrong, and what to do about it.
 
 use crate::device;
-use board::frame::FrameError;
-use board::stream::{Fault, ShapeError};
+use dmaframe_abi::frame::FrameError;
+use dmaframe_abi::stream::{Fault, ShapeError};
 use nix::errno::Errno;
 use std::io;
 use std::path::{Path, PathBuf};

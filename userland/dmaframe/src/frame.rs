@@ -2,7 +2,7 @@
 //! The frame: one slot of the ring, lent to the reader.
 
 use crate::{Error, Result, Stream};
-use board::frame::{self, HEADER_BYTES, Header};
+use dmaframe_abi::frame::{self, HEADER_BYTES, Header};
 use std::fmt;
 use std::ops::Deref;
 use zerocopy::{FromBytes, Immutable, KnownLayout};

@@ -39,11 +39,11 @@ pub mod netlink;
 pub mod stream;
 pub mod sysfs;
 
-pub use board::frame::Header;
-pub use board::pattern;
-pub use board::stream::{Fault, Policy, Shape, ShapeError, State};
-pub use board::uapi::Stats;
 pub use device::{Device, Info, Source};
+pub use dmaframe_abi::frame::Header;
+pub use dmaframe_abi::pattern;
+pub use dmaframe_abi::stream::{Fault, Policy, Shape, ShapeError, State};
+pub use dmaframe_abi::uapi::Stats;
 pub use error::Error;
 pub use frame::{DeviceStamps, Frame};
 pub use stream::{Counters, Stream};

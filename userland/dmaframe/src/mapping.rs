@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The three mappings of a ring, and the only place that looks at shared memory by pointer.
 
-use board::frame::HEADER_BYTES;
-use board::ring::{self, Consumer, ConsumerPage, Meta};
-use board::stream::Fault;
-use board::uapi::Config;
+use dmaframe_abi::frame::HEADER_BYTES;
+use dmaframe_abi::ring::{self, Consumer, ConsumerPage, Meta};
+use dmaframe_abi::stream::Fault;
+use dmaframe_abi::uapi::Config;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -194,8 +194,8 @@ fn geometry(meta: &Meta, slots_bytes: usize) -> Result<Geometry, String> {
 #[cfg(test)]
 pub(crate) mod fake {
     use super::*;
-    use board::frame::{self, Header};
-    use board::ring::Producer;
+    use dmaframe_abi::frame::{self, Header};
+    use dmaframe_abi::ring::Producer;
     use nix::sys::memfd::{MFdFlags, memfd_create};
     use zerocopy::IntoBytes;
 

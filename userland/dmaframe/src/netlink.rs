@@ -2,8 +2,8 @@
 //! The generic netlink family `dmaframe`: all devices read or changed from one place, and events.
 
 use crate::{Error, Result};
-use board::netlink::{Attribute, Command, EVENTS, Event, FAMILY, VERSION};
-use board::stream::{Fault, Policy, State};
+use dmaframe_abi::netlink::{Attribute, Command, EVENTS, Event, FAMILY, VERSION};
+use dmaframe_abi::stream::{Fault, Policy, State};
 use netlink_packet_core::{
     DecodeError, DefaultNla, Emitable, ErrorMessage, NLM_F_ACK, NLM_F_CAPPED, NLM_F_DUMP,
     NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla, NlasIterator, Parseable,

@@ -256,8 +256,8 @@ impl Drop for Stream {
 mod tests {
     use super::*;
     use crate::mapping::fake::{Driver, FRAME_BYTES, SLOTS};
-    use board::ring::{DETACHED, FAULTED, NEED_KICK, STOPPED};
-    use board::stream::Fault;
+    use dmaframe_abi::ring::{DETACHED, FAULTED, NEED_KICK, STOPPED};
+    use dmaframe_abi::stream::Fault;
 
     fn stream() -> (Driver, Stream) {
         let (driver, file) = Driver::new();

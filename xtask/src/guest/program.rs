@@ -76,26 +76,28 @@ pub(crate) fn cargo() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// What the packages of the guest's programs stand on.
-const BOARD: &str = "dmaframe-board";
+/// Members without a program.
+const LIBRARIES: &[&str] = &["dmaframe", "dmaframe-abi", "dmaframe-engine"];
 
 /// The packages whose sources are the checkout's own.
 const MEMBERS: &[(&str, &str)] = &[
-    ("dmaframe", "userland/Cargo.toml"),
+    ("dmaframe", "userland/dmaframe/Cargo.toml"),
+    ("dmaframe-abi", "board/abi/Cargo.toml"),
     ("dmaframe-bench", "tests/bench/Cargo.toml"),
-    (BOARD, "board/Cargo.toml"),
-    ("dmaframe-compliance", "compliance/Cargo.toml"),
+    ("dmaframe-cli", "userland/dmaframe-cli/Cargo.toml"),
+    ("dmaframe-compliance", "tests/compliance/Cargo.toml"),
+    ("dmaframe-engine", "board/engine/Cargo.toml"),
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
 
 /// How they are built.
 const WORKSPACE: &str = "Cargo.toml";
 
-/// The commands that the guest has, each of a package of its name.
+/// The commands that the guest has.
 pub(crate) const COMMANDS: &[&str] = &["dmaframe", "dmaframe-compliance"];
 
 /// Directories of what the commands are compiled from, beside the crates.
-const SOURCES: &[&str] = &["board", "compliance", "userland"];
+const SOURCES: &[&str] = &["board", "tests/compliance", "userland"];
 
 /// Builds these of the commands for the guest: each name with its file.
 ///
@@ -206,7 +208,7 @@ impl<'a> Dependencies<'a> {
         }
         let mut cargo = self.crates.cargo(self.builder, &[RUSTFLAGS])?;
         cargo.args([command, "--locked", "--release", "--target", TARGET, &jobs()]);
-        for (package, _) in MEMBERS.iter().filter(|(package, _)| *package != BOARD) {
+        for (package, _) in MEMBERS.iter().filter(|(package, _)| !LIBRARIES.contains(package)) {
             cargo.args(["--package", package]);
         }
         Ok(cargo)

@@ -44,7 +44,7 @@ pub(crate) fn build(
             ("M", checkout.join("driver")),
             ("MO", output.clone()),
             ("CRATES", crates.sources()),
-            ("BOARD", checkout.join("board/src")),
+            ("BOARD", checkout.join("board")),
         ],
     )?;
     if kernel.flavour() == Flavour::Debug {

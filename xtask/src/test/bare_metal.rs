@@ -36,7 +36,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
         .cargo(builder, &[("CARGO_TARGET_AARCH64_UNKNOWN_NONE_RUSTFLAGS", &flags)])?;
     // The release build's macros are there already: the guest's programs are made with them.
     check.args(["check", "--locked", "--release", "--target", TARGET]);
-    check.args(["--package", "dmaframe-board", "--lib"]);
+    check.args(["--package", "dmaframe-abi", "--package", "dmaframe-engine", "--lib"]);
     let log = checkout.join("target/log/bare-metal.log");
     let step = Step::short("checking board for bare metal");
     step.run(&mut check, &log)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The net's self-test: each checker of the debug kernel is given one deliberate fault, so that a
+//! The self-test of the debug kernel's checkers: each is given one deliberate fault, so that a
 //! checker that has fallen silent is noticed.
 
 use std::fs;
@@ -19,17 +19,17 @@ const FAULTS: &[(&str, &str)] = &[
     ("active-timer", "ODEBUG: init active"),
     ("list", "list_add double add"),
     ("unmap-twice", "device driver tries to free DMA memory it has not allocated"),
-    ("warn", "net: a warning"),
-    ("out-of-bounds", "BUG: KASAN: slab-out-of-bounds in net_out_of_bounds"),
-    ("use-after-free", "BUG: KASAN: slab-use-after-free in net_use_after_free"),
-    ("rust-out-of-bounds", "BUG: KASAN: slab-out-of-bounds in net_rust_out_of_bounds"),
-    ("rust-use-after-free", "BUG: KASAN: slab-use-after-free in net_rust_use_after_free"),
+    ("warn", "checkers: a warning"),
+    ("out-of-bounds", "BUG: KASAN: slab-out-of-bounds in checker_out_of_bounds"),
+    ("use-after-free", "BUG: KASAN: slab-use-after-free in checker_use_after_free"),
+    ("rust-out-of-bounds", "BUG: KASAN: slab-out-of-bounds in checker_rust_out_of_bounds"),
+    ("rust-use-after-free", "BUG: KASAN: slab-use-after-free in checker_rust_use_after_free"),
     ("rust-assertion", "rust_kernel: panicked at"),
 ];
 /// What is leaked shows only when the guest looks for leaks, at its end.
-const LEAK: (&str, &str) = ("rust-leak", "net_rust_leak");
+const LEAK: (&str, &str) = ("rust-leak", "checker_rust_leak");
 /// Begins what the console says of a fault.
-const MARK: &str = "net: now ";
+const MARK: &str = "checkers: now ";
 
 /// A busy machine takes many minutes to boot the debug kernel.
 const SECONDS: u64 = 1800;
@@ -38,12 +38,12 @@ const SECONDS: u64 = 1800;
 const SCRIPT: &str = r#"
 mark=$1 last=$2
 shift 2
-insmod /root/net.ko || exit 1
-echo "$last" >/sys/kernel/debug/net/fault || exit 1
+insmod /root/checkers.ko || exit 1
+echo "$last" >/sys/kernel/debug/checkers/fault || exit 1
 for fault in "$@"; do
 	echo "$mark$fault" >/dev/kmsg
 	# In a process of its own, which the fault may cost.
-	sh -c "echo $fault >/sys/kernel/debug/net/fault"
+	sh -c "echo $fault >/sys/kernel/debug/checkers/fault"
 	# Some checkers speak once a second at most.
 	sleep 1
 done
@@ -52,12 +52,12 @@ echo "$mark$last" >/dev/kmsg
 
 /// Commits every fault in one guest and looks for what the checkers say.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
-    let built = module::build_others(guest.builder(), checkout, guest.kernel(), "tests/net")?;
-    let module = built.join("net.ko");
+    let built = module::build_others(guest.builder(), checkout, guest.kernel(), "tests/checkers")?;
+    let module = built.join("checkers.ko");
     let mut command: Vec<String> =
-        ["sh", "-c", SCRIPT, "net", MARK, LEAK.0].map(str::to_owned).into();
+        ["sh", "-c", SCRIPT, "checkers", MARK, LEAK.0].map(str::to_owned).into();
     command.extend(FAULTS.iter().map(|(fault, _)| (*fault).to_owned()));
-    let put = vec![(module, "/root/net.ko".to_owned())];
+    let put = vec![(module, "/root/checkers.ko".to_owned())];
     let job = Job { command, put, may_complain: true, timeout: Some(SECONDS), ..Job::default() };
     let status = guest.run(&job, crate::guest::print)?;
     if status != 0 {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_would_fail_no_run_is_no_catch() {
-        let log = format!("{MARK}warn\n[1] net: a warning\n");
+        let log = format!("{MARK}warn\n[1] checkers: a warning\n");
         assert!(silent(&log).contains(&"warn"));
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::guest::program;
 
-const PACKAGE: &str = "dmaframe-board";
+const PACKAGE: &str = "dmaframe-abi";
 
 /// The tests of `board/tests/loom.rs`. They have a directory of their own, for all their crates are
 /// built for the model, and a profile.

@@ -5,10 +5,10 @@ use super::REFERENCE;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, failed, holds, refused, skipped};
 use crate::reader::{Reader, config, configure, state};
-use board::frame::HEADER_BYTES;
-use board::stream::{Policy, State};
-use board::uapi::{self, Config};
 use dmaframe::sysfs::Attribute;
+use dmaframe_abi::frame::HEADER_BYTES;
+use dmaframe_abi::stream::{Policy, State};
+use dmaframe_abi::uapi::{self, Config};
 use nix::errno::Errno;
 
 const PLACE: &str = "CONFIGURE";

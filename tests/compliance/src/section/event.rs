@@ -5,9 +5,9 @@ use super::SPECIFICATION;
 use crate::bench::{Bench, LIMIT};
 use crate::check::{Outcome, Section, check, equal, failed, holds};
 use crate::reader::{Reader, configure};
-use board::netlink::Event;
-use board::stream::{Fault, Policy, State};
 use dmaframe::netlink::{Attributes, Client, Events};
+use dmaframe_abi::netlink::Event;
+use dmaframe_abi::stream::{Fault, Policy, State};
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "device-event";

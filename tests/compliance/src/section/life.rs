@@ -4,8 +4,8 @@
 use super::REFERENCE;
 use crate::check::{Section, check, equal, failed, holds, refused};
 use crate::reader::{Reader, configure, state, stats};
-use board::stream::State;
-use board::uapi;
+use dmaframe_abi::stream::State;
+use dmaframe_abi::uapi;
 use nix::errno::Errno;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::sleep;
@@ -172,7 +172,7 @@ pub(super) const SECTION: Section = Section {
             equal("stream after them", streams[slots as usize], old.wrapping_add(1))
         }),
         check(25, PLACE, "CONFIGURE gives the ring before it STOPPED and DETACHED", |bench| {
-            use board::ring::{DETACHED, STOPPED};
+            use dmaframe_abi::ring::{DETACHED, STOPPED};
             let reader = Reader::configured(bench, bench.shape())?;
             configure(&reader.raw, bench.shape())?;
             equal("flags", reader.flags(), STOPPED | DETACHED)

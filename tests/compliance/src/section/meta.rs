@@ -5,8 +5,8 @@ use super::REFERENCE;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, holds};
 use crate::reader::Reader;
-use board::ring::{FAULTED, MAGIC, Meta, STOPPED};
-use board::uapi::Config;
+use dmaframe_abi::ring::{FAULTED, MAGIC, Meta, STOPPED};
+use dmaframe_abi::uapi::Config;
 use std::sync::atomic::Ordering::Relaxed;
 
 const PLACE: &str = "Meta page";

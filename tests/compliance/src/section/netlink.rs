@@ -7,9 +7,9 @@ use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, failed, holds, skipped};
 use crate::reader::{Reader, config};
 use crate::wire::{Answer, Refusal, Wire};
-use board::netlink::{Attribute, Command, EVENTS, VERSION};
-use board::stream::{Fault, Policy, State};
-use board::uapi::{Config, Stats};
+use dmaframe_abi::netlink::{Attribute, Command, EVENTS, VERSION};
+use dmaframe_abi::stream::{Fault, Policy, State};
+use dmaframe_abi::uapi::{Config, Stats};
 use nix::errno::Errno;
 use std::collections::HashSet;
 

@@ -4,7 +4,7 @@
 use super::REFERENCE;
 use crate::check::{Section, check, equal, failed, holds, refused};
 use crate::reader::{Reader, config, configure, state};
-use board::stream::State;
+use dmaframe_abi::stream::State;
 use dmaframe_compliance::raw::Raw;
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, major, minor, stat};
@@ -84,7 +84,7 @@ pub(super) const SECTION: Section = Section {
             |bench| {
                 let raw = read_only(bench.path.as_str())?;
                 configure(&raw, bench.quiet())?;
-                raw.request(board::uapi::START, 0)?;
+                raw.request(dmaframe_abi::uapi::START, 0)?;
                 equal("state", state(&raw)?, State::Running as u32)
             },
         ),

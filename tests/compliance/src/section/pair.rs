@@ -5,8 +5,8 @@ use super::REFERENCE;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, failed, holds};
 use crate::reader::{Reader, config, is_pattern, state};
-use board::stream::State;
 use dmaframe::sysfs::Attribute;
+use dmaframe_abi::stream::State;
 use std::thread;
 
 const PLACE: &str = "dmaframe";

@@ -6,8 +6,8 @@ use super::frame::monotonic_ns;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, holds};
 use crate::reader::{Frame, Reader};
-use board::ring::NEED_KICK;
-use board::uapi::{Config, Stats};
+use dmaframe_abi::ring::NEED_KICK;
+use dmaframe_abi::uapi::{Config, Stats};
 use std::thread::sleep;
 use std::time::Duration;
 

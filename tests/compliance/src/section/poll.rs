@@ -6,7 +6,7 @@ use crate::bench::{Bench, LIMIT};
 use crate::check::{Outcome, Section, check, equal, holds};
 use crate::reader::Reader;
 use crate::sleeper::while_asleep;
-use board::uapi::Config;
+use dmaframe_abi::uapi::Config;
 use dmaframe_compliance::raw::Raw;
 use dmaframe_compliance::wait;
 use nix::errno::Errno;

@@ -5,8 +5,8 @@ use super::REFERENCE;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, holds, refused, skipped};
 use crate::reader::{Reader, info};
-use board::stream::State;
-use board::uapi::{self, Info, SOURCE_INCREMENTS, SOURCE_PATTERN, SourceInfo, field_name};
+use dmaframe_abi::stream::State;
+use dmaframe_abi::uapi::{self, Info, SOURCE_INCREMENTS, SOURCE_PATTERN, SourceInfo, field_name};
 use nix::errno::Errno;
 use std::collections::HashSet;
 

@@ -5,8 +5,8 @@ use super::REFERENCE;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, check, equal, failed, refused};
 use crate::reader::{Reader, state};
-use board::stream::State;
-use board::uapi;
+use dmaframe_abi::stream::State;
+use dmaframe_abi::uapi;
 use dmaframe_compliance::mapping::Mapping;
 use nix::errno::Errno;
 

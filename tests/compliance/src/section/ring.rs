@@ -5,10 +5,10 @@ use super::REFERENCE;
 use crate::bench::{Bench, LIMIT};
 use crate::check::{Outcome, Section, check, equal, holds, refused};
 use crate::reader::{Reader, is_pattern, read};
-use board::ring::{FAULTED, NEED_KICK};
-use board::stream::{Fault, State};
-use board::uapi::Config;
 use dmaframe::sysfs::Attribute;
+use dmaframe_abi::ring::{FAULTED, NEED_KICK};
+use dmaframe_abi::stream::{Fault, State};
+use dmaframe_abi::uapi::Config;
 use dmaframe_compliance::wait;
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -81,7 +81,7 @@ pub(super) const SECTION: Section = Section {
             let mut frame = vec![0; 64 + reader.made.frame_bytes as usize];
             read(&reader.raw, &mut frame)?;
             reader.reach(slots + slots / 2)?;
-            let sequence = board::frame::parse(&frame)?.0.sequence.get();
+            let sequence = dmaframe_abi::frame::parse(&frame)?.0.sequence.get();
             equal("sequence", sequence, u64::from(slots / 2))
         }),
         check(10, PLACE, "a reader that returns all it gets needs few kicks", |bench| {

@@ -4,8 +4,8 @@
 use super::REFERENCE;
 use crate::check::{Outcome, Section, check, equal, holds};
 use crate::reader::{Reader, stats};
-use board::stream::{Fault, State};
-use board::uapi::{self, Stats};
+use dmaframe_abi::stream::{Fault, State};
+use dmaframe_abi::uapi::{self, Stats};
 use std::sync::atomic::Ordering::Relaxed;
 
 const PLACE: &str = "GET_STATS";

@@ -5,7 +5,7 @@
 use crate::chance::Chance;
 use crate::reader::Reader;
 use crate::tally::Tally;
-use board::stream::Fault;
+use dmaframe_abi::stream::Fault;
 use dmaframe_tests::fault::Injector;
 use std::thread;
 use std::time::Duration;

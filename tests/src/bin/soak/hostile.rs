@@ -3,9 +3,9 @@
 
 use crate::chance::Chance;
 use crate::tally::Tally;
-use board::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
-use board::stream::Fault;
-use board::uapi::{self, Config};
+use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
+use dmaframe_abi::stream::Fault;
+use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::wait;

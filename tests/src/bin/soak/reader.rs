@@ -3,8 +3,8 @@
 
 use crate::chance::Chance;
 use crate::tally::Tally;
-use board::stream::{FRAME_BYTES_MAX, Fault, SLOTS_MAX};
 use dmaframe::{Device, Error, Frame, Policy, Shape, Stream};
+use dmaframe_abi::stream::{FRAME_BYTES_MAX, Fault, SLOTS_MAX};
 use dmaframe_tests::LIMIT;
 use dmaframe_tests::frames::{Account, start};
 use std::task::Poll;
