@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::guest::addition::Addition;
-use crate::guest::run::Stream;
+use crate::guest::stream::Stream;
 use crate::guest::{GUEST_FAILED, Guest, Job};
 use crate::host::progress::say;
 use crate::kernel::Flavour;
@@ -114,10 +114,10 @@ fn perform(task: Task) -> Result<u8> {
             for name in &arguments.build {
                 job.put.push(guest.test_program(name)?);
             }
-            guest.run(&job, guest::print)
+            guest.run(&job, guest::output::print)
         }
         Task::Image(arguments) => image::build(&checkout, &arguments),
-        Task::Run(stream) => guest::run::run(&checkout, &stream),
+        Task::Run(stream) => guest::stream::run(&checkout, &stream),
         Task::Soak(soak) => {
             test::soak::run(&Guest::ready(&checkout, soak.kernel)?, &checkout, &soak)
         }

@@ -10,20 +10,16 @@ use crate::builder::Builder;
 use crate::host::cache::{Cache, Key};
 use crate::host::progress::Step;
 
-/// Arguments: where the tools go, the list of what they are. libfdt is the builder's.
-const INSTALL: &str = r#"
-python3 -m venv --system-site-packages "$1"
-"$1/bin/pip" install --quiet --no-deps --only-binary :all: -r "$2"
-"#;
+const INSTALL: &str = include_str!("../../builder/install-python-tools");
 
-/// Finds in the cache, or installs, what `xtask/NAME/requirements.txt` lists.
+/// Finds in the cache, or installs, what `xtask/test/NAME/requirements.txt` lists.
 pub(crate) fn tools(
     cache: &Cache,
     builder: &Builder,
     checkout: &Path,
     name: &str,
 ) -> Result<PathBuf> {
-    let list = checkout.join("xtask").join(name).join("requirements.txt");
+    let list = checkout.join("xtask/test").join(name).join("requirements.txt");
     let requirements =
         fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
     let key = Key::of([requirements, builder.key().to_string()]);

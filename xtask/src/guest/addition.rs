@@ -39,48 +39,9 @@ const PRUNED: &[&str] = &[
     "/tkinter/",
 ];
 
-/// Python and the kernel's own netlink client. Arguments: where to work, the kernel's source.
-///
-/// The builder's Python is the guest's version, and compiles for it what a guest would compile
-/// anew at each boot. The files' times do not survive, so they must not matter.
-const PYTHON: &str = r#"
-cd "$1"
-rm -rf root
-mkdir root
-tar -xf root.tar -C root ./usr
-rm root.tar
-mkdir -p root/usr/lib/ynl
-cp -r "$2/tools/net/ynl/pyynl" root/usr/lib/ynl/
-python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s root -p / \
-	root/usr/lib/python3* root/usr/lib/ynl
-tar -cf kept.tar -C root .
-rm -rf root
-"#;
-
-/// stress-ng with the libraries that its loader looks for: the packages that it depends on hold
-/// half a gigabyte of graphics drivers.
-const STRESS_NG: &str = r#"
-cd "$1"
-rm -rf root kept
-mkdir root
-tar -xf root.tar -C root ./usr
-rm root.tar
-libraries=usr/lib/aarch64-linux-gnu
-mkdir -p kept/usr/bin "kept/$libraries"
-keep() {
-	for name in $(aarch64-linux-gnu-readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
-		if [ ! -e "kept/$libraries/$name" ]; then
-			cp -L "root/$libraries/$name" "kept/$libraries/$name"
-			keep "kept/$libraries/$name"
-		fi
-	done
-}
-cp root/usr/bin/stress-ng kept/usr/bin/
-keep kept/usr/bin/stress-ng
-cp -L root/usr/lib/ld-linux-aarch64.so.1 kept/usr/lib/
-tar -cf kept.tar -C kept .
-rm -rf root kept
-"#;
+/// Make `kept.tar` of `root.tar`. Arguments: where both are, the kernel's source.
+const PYTHON: &str = include_str!("../../guest/add-python");
+const STRESS_NG: &str = include_str!("../../guest/add-stress-ng");
 
 /// What a guest may have besides its base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

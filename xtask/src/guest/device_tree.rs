@@ -10,17 +10,7 @@ use crate::builder::Builder;
 use crate::host::progress::Step;
 use crate::kernel::{Flavour, Kernel};
 
-/// Arguments: kernel source, output directory, overlay sources.
-const COMPILE: &str = r#"
-kernel=$1 output=$2
-shift 2
-for overlay in "$@"; do
-	name=$(basename "$overlay" .dtso)
-	cpp -nostdinc -undef -x assembler-with-cpp -I "$kernel/scripts/dtc/include-prefixes" \
-		"$overlay" "$output/$name.dts"
-	dtc -@ -I dts -O dtb -o "$output/$name.dtbo" "$output/$name.dts"
-done
-"#;
+const COMPILE: &str = include_str!("../../guest/compile-overlays");
 
 /// Merges compiled overlays into a compiled tree, as the firmware does.
 pub(crate) fn apply(

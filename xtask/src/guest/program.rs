@@ -9,10 +9,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::builder::{Builder, CACHE};
-use crate::host::cache::{Cache, Key, collect_files, copy_directory};
+use crate::builder::Builder;
+use crate::builder::crates::Crates;
+use crate::host::cache::{Cache, Key};
+use crate::host::program::jobs;
 use crate::host::progress::Step;
-use crate::kernel::jobs;
+use crate::host::tree::{collect_files, copy_directory};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Static: the guest has no libraries. LLD takes a fraction of the time of GCC's own linker, for
@@ -21,60 +23,6 @@ const RUSTFLAGS: (&str, &str) = (
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
     "-C target-feature=+crt-static -C linker=aarch64-linux-gnu-gcc -C link-arg=-fuse-ld=lld",
 );
-
-/// The sources of every crate in Cargo.lock, in the cache, and a cargo that takes them from there.
-#[derive(Debug)]
-pub(crate) struct Crates {
-    directory: PathBuf,
-}
-
-impl Crates {
-    /// Finds them in the cache, or fetches them as the host's cargo would.
-    pub(crate) fn ready(cache: &Cache, checkout: &Path) -> Result<Self> {
-        let lock = checkout.join("Cargo.lock");
-        let lock = fs::read(&lock).with_context(|| format!("reading {}", lock.display()))?;
-        let name = format!("crates-{}", Key::of([lock]));
-        let directory = cache.directory(&name, |part| {
-            let step = Step::long("fetching the crates that Cargo.lock names", "once");
-            let mut vendor = Command::new(cargo());
-            vendor.args(["vendor", "--locked"]).arg(part.join("vendor")).current_dir(checkout);
-            step.run(&mut vendor, &cache.log("crates"))?;
-            step.done();
-            let home = part.join("home");
-            fs::create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
-            fs::write(
-                home.join("config.toml"),
-                format!(
-                    "[source.crates-io]\nreplace-with = \"vendored\"\n\
-                     [source.vendored]\ndirectory = \"{CACHE}/{name}/vendor\"\n"
-                ),
-            )
-            .context("writing cargo's configuration")
-        })?;
-        Ok(Self { directory })
-    }
-
-    /// The directory with a directory of its name for each crate.
-    pub(crate) fn sources(&self) -> PathBuf {
-        self.directory.join("vendor")
-    }
-
-    /// The builder's cargo, with these crates for a registry and no network.
-    pub(crate) fn cargo(&self, builder: &Builder, variables: &[(&str, &str)]) -> Result<Command> {
-        let home = builder.inside(&self.directory)?.join("home").display().to_string();
-        let fixed = [
-            ("CARGO_HOME", home.as_str()),
-            ("CARGO_NET_OFFLINE", "true"),
-            ("CARGO_TARGET_DIR", "/src/target/guest"),
-        ];
-        Ok(builder.command_with("cargo", fixed.iter().chain(variables).copied()))
-    }
-}
-
-/// The cargo that runs us, or the one on the path.
-pub(crate) fn cargo() -> std::ffi::OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
 
 /// Members without a program.
 const LIBRARIES: &[&str] = &["dmaframe", "dmaframe-abi", "dmaframe-engine"];
@@ -168,7 +116,7 @@ impl<'a> Dependencies<'a> {
     ) -> Result<Self> {
         let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
         // Where the builder sees them: objects name their sources.
-        inputs.push(builder.inside(&crates.directory)?.display().to_string());
+        inputs.push(builder.inside(crates.directory())?.display().to_string());
         let manifests = MEMBERS.iter().map(|(_, manifest)| *manifest);
         for manifest in manifests.chain([WORKSPACE]) {
             let path = checkout.join(manifest);

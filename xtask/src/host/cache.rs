@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is slow to make, kept outside the checkout and named by what it was made from.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
 use sha2::{Digest, Sha256};
 
-use crate::host::progress::say;
+use super::lock::Lock;
 
 /// Hexadecimal digits of a key: enough to tell a few artefacts apart, short enough to read.
 const KEY_DIGITS: usize = 12;
@@ -114,60 +112,6 @@ impl Cache {
             );
         }
         Ok(())
-    }
-}
-
-/// Adds every file under a directory, and sorts them.
-pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries =
-        fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("reading {}", directory.display()))?.path();
-        if path.is_dir() {
-            collect_files(&path, files)?;
-        } else {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(())
-}
-
-/// Copies a directory with its files' times, all of it or nothing.
-pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    let part = to.with_extension("copy");
-    let copied = Command::new("sh")
-        .args(["-euc", r#"rm -rf "$2" "$3"; cp -a --reflink=auto "$1" "$2"; mv "$2" "$3""#, "sh"])
-        .args([from, &part, to])
-        .status()
-        .context("starting sh")?;
-    if !copied.success() {
-        bail!("cannot copy {} to {}", from.display(), to.display());
-    }
-    Ok(())
-}
-
-/// A file lock, held until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: Flock<File>,
-}
-
-impl Lock {
-    /// Waits, saying so, until no other process holds the lock.
-    pub(crate) fn exclusive(path: &Path) -> Result<Self> {
-        let file = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(path)
-            .with_context(|| format!("opening the lock {}", path.display()))?;
-        let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock).or_else(|(file, _)| {
-            say(format_args!("waiting for another xtask, which holds {}", path.display()));
-            Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)
-        });
-        let file = locked.with_context(|| format!("locking {}", path.display()))?;
-        Ok(Self { _file: file })
     }
 }
 

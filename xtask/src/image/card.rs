@@ -11,10 +11,13 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::builder::Builder;
+use crate::guest::console::{complaints, tail};
 use crate::guest::device_tree;
-use crate::guest::{self, GUEST_FAILED, MARK, Scratch, TIMED_OUT};
+use crate::guest::output::{MARK, skip_mark};
+use crate::guest::{GUEST_FAILED, TIMED_OUT};
 use crate::host::cache::Cache;
 use crate::host::progress::say;
+use crate::host::scratch::Scratch;
 
 const SECTOR: u64 = 512;
 /// Where a card says what lies where: four entries of 16 bytes.
@@ -127,7 +130,7 @@ pub(crate) fn run(
 
     let log = fs::read(&console).with_context(|| format!("reading {}", console.display()))?;
     let log = String::from_utf8_lossy(&log);
-    let complaints = guest::complaints(&log);
+    let complaints = complaints(&log);
     if !complaints.is_empty() {
         bail!(
             "the image's kernel complained:\n{}\nits whole console: {}",
@@ -138,11 +141,11 @@ pub(crate) fn run(
     if matches!(ended.code(), Some(124 | 137)) {
         say(format_args!(
             "the board did not end within {seconds} s: --timeout allows more\n{}",
-            guest::tail(&log, &console)
+            tail(&log, &console)
         ));
         return Ok(TIMED_OUT);
     }
-    status.with_context(|| guest::tail(&log, &console))
+    status.with_context(|| tail(&log, &console))
 }
 
 fn qemu(
@@ -221,7 +224,7 @@ impl Console {
         // In octal: what is written here must not be taken for what is printed.
         let mark: String = MARK.iter().map(|byte| format!("\\{byte:03o}")).collect();
         self.say(&format!("printf '{mark}'; {command}; echo {STATUS}$?; poweroff"))?;
-        guest::skip_mark(&mut self.output)?;
+        skip_mark(&mut self.output)?;
         let mut until = UntilStatus { from: self.output, line: Vec::new(), at: 0, status: None };
         output(&mut until)?;
         let status = until.status.take();

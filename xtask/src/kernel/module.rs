@@ -7,10 +7,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::builder::crates::Crates;
 use crate::builder::{Builder, pair};
-use crate::guest::program::Crates;
+use crate::host::program::jobs;
 use crate::host::progress::Step;
-use crate::kernel::{Flavour, Kernel, jobs};
+use crate::kernel::{Flavour, Kernel};
 
 /// Whether the module is only built or also checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,20 +11,7 @@ use crate::host::progress::Step;
 
 const TARGET: &str = "aarch64-unknown-none";
 
-/// Arguments: where the sysroot goes, the target, the kernel's stand-in for `compiler_builtins`.
-///
-/// The builder's distribution has no such target, but has the compiler's sources; metadata alone
-/// is enough to check other crates against.
-const SYSROOT: &str = r#"
-library=$1/lib/rustlib/$2/lib
-mkdir -p "$library"
-export RUSTC_BOOTSTRAP=1
-source=$(rustc --print sysroot)/lib/rustlib/src/rust/library
-rustc --crate-name core --crate-type rlib --edition 2021 --target "$2" --emit metadata \
-	--cap-lints allow -o "$library/libcore.rmeta" "$source/core/src/lib.rs"
-rustc --crate-name compiler_builtins --crate-type rlib --edition 2021 --target "$2" \
-	--emit metadata --cap-lints allow --sysroot "$1" -o "$library/libcompiler_builtins.rmeta" "$3"
-"#;
+const SYSROOT: &str = include_str!("../../test/build-sysroot");
 
 /// Checks the crate with the builder's compiler, a warning being a failure.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::guest::{Guest, Job, complaints};
+use crate::guest::console::complaints;
+use crate::guest::{Guest, Job, output};
 use crate::kernel::module;
 
 /// Faults and what their checkers say, in an order that lets each speak: lockdep is silent after
@@ -34,21 +35,7 @@ const MARK: &str = "checkers: now ";
 /// A busy machine takes many minutes to boot the debug kernel.
 const SECONDS: u64 = 1800;
 
-/// Arguments: the mark, the fault that shows last, the others.
-const SCRIPT: &str = r#"
-mark=$1 last=$2
-shift 2
-insmod /root/checkers.ko || exit 1
-echo "$last" >/sys/kernel/debug/checkers/fault || exit 1
-for fault in "$@"; do
-	echo "$mark$fault" >/dev/kmsg
-	# In a process of its own, which the fault may cost.
-	sh -c "echo $fault >/sys/kernel/debug/checkers/fault"
-	# Some checkers speak once a second at most.
-	sleep 1
-done
-echo "$mark$last" >/dev/kmsg
-"#;
+const SCRIPT: &str = include_str!("../../test/commit-faults");
 
 /// Commits every fault in one guest and looks for what the checkers say.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
@@ -59,7 +46,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     command.extend(FAULTS.iter().map(|(fault, _)| (*fault).to_owned()));
     let put = vec![(module, "/root/checkers.ko".to_owned())];
     let job = Job { command, put, may_complain: true, timeout: Some(SECONDS), ..Job::default() };
-    let status = guest.run(&job, crate::guest::print)?;
+    let status = guest.run(&job, output::print)?;
     if status != 0 {
         bail!("the faults were not committed: status {status}");
     }

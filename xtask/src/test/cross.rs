@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::guest::{self, Guest, Job};
+use crate::guest::{Guest, Job, output};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Where cross looks for the engine that runs its containers.
@@ -30,7 +30,7 @@ pub(crate) fn engine() -> Option<String> {
 pub(crate) fn check(guest: &Guest, checkout: &Path, engine: &str) -> Result<()> {
     let log = checkout.join("target/log/cross.log");
     let output = Command::new("cross")
-        .args(["-v", "build", "--release", "--target", TARGET, "--package", "dmaframe"])
+        .args(["-v", "build", "--release", "--target", TARGET, "--package", "dmaframe-cli"])
         .args(["--target-dir", "target/cross"])
         .current_dir(checkout)
         .env(ENGINE, engine)
@@ -56,7 +56,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path, engine: &str) -> Result<()> 
         put: vec![(program, stream[0].to_owned())],
         ..Job::default()
     };
-    match guest.run(&job, guest::print)? {
+    match guest.run(&job, output::print)? {
         0 => Ok(()),
         status => bail!("the command that cross built ended with status {status}"),
     }

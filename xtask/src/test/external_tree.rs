@@ -9,32 +9,16 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::builder::Builder;
 use crate::builder::python;
 use crate::guest::Guest;
-use crate::host::cache::collect_files;
 use crate::host::progress::say;
+use crate::host::tree::collect_files;
 use crate::kernel::Kernel;
 
 /// Symbols that the tree itself must define.
 const OURS: &[&str] = &["BR2_DMAFRAME_", "BR2_PACKAGE_DMAFRAME", "BR2_LINUX_KERNEL_EXT_"];
 
-/// Arguments: the tree. Prints the symbols that it defines; a warning is a failure.
-const SYMBOLS: &str = r#"
-import os, sys, tempfile
-import kconfiglib
-tree = sys.argv[1]
-os.environ["BR2_EXTERNAL_DMAFRAME_PATH"] = tree
-with tempfile.NamedTemporaryFile("w") as top:
-    for name in ["Config.in", "linux/Config.ext.in"]:
-        top.write(f'source "{tree}/{name}"\n')
-    top.flush()
-    kconfig = kconfiglib.Kconfig(top.name, warn_to_stderr=False)
-for warning in kconfig.warnings:
-    sys.exit(warning)
-for symbol in kconfig.unique_defined_syms:
-    print(symbol.name)
-"#;
+const SYMBOLS: &str = include_str!("../../test/buildroot/kconfig-symbols.py");
 
 /// Checks what needs no Buildroot: Kconfig files, the defconfigs' symbols, shell scripts.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
@@ -61,31 +45,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
-    scripts(builder, checkout, &tools)
-}
-
-/// The shell scripts of the whole checkout.
-fn scripts(builder: &Builder, checkout: &Path, tools: &Path) -> Result<()> {
-    let mut files = Vec::new();
-    for directory in [".ci", "buildroot", "xtask"] {
-        collect_files(&checkout.join(directory), &mut files)?;
-    }
-    let mut check = builder.command(&tools.join("bin/shellcheck").to_string_lossy());
-    let mut count = 0;
-    for file in files {
-        let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        let first =
-            String::from_utf8_lossy(text.split(|byte| *byte == b'\n').next().unwrap_or(&[]))
-                .into_owned();
-        if first.starts_with("#!") && (first.ends_with("sh")) {
-            check.arg(builder.inside(&file)?);
-            count += 1;
-        }
-    }
-    if count == 0 {
-        bail!("there is no shell script to check");
-    }
-    output(&mut check, "shellcheck").map(drop)
+    Ok(())
 }
 
 /// Compares the final configuration of the image's kernel with the guest's, where both exist.

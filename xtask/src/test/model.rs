@@ -5,14 +5,14 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::guest::program;
+use crate::host::program::cargo;
 
 const PACKAGE: &str = "dmaframe-abi";
 
 /// The tests of `board/tests/loom.rs`. They have a directory of their own, for all their crates are
 /// built for the model, and a profile.
 pub(crate) fn loom(checkout: &Path) -> Command {
-    let mut cargo = Command::new(program::cargo());
+    let mut cargo = Command::new(cargo());
     cargo.args(["test", "--locked", "--profile", "loom", "--package", PACKAGE]);
     cargo.args(["--test", "loom", "--target-dir"]).arg(checkout.join("target/loom"));
     cargo.current_dir(checkout).env("RUSTFLAGS", "--cfg loom");
