@@ -3,7 +3,11 @@
 //! chart and JSON.
 
 mod chart;
-mod report;
+mod figures;
+mod headline;
+mod number;
+mod page;
+mod processor;
 mod samples;
 mod statistics;
 
@@ -17,13 +21,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::report::Surroundings;
+use self::figures::Surroundings;
+use self::processor::ProcessorTime;
 use self::samples::Samples;
 use self::statistics::Figure;
+use crate::guest::program;
 use crate::guest::{Guest, Job};
+use crate::host::progress::{Step, say};
+use crate::kernel::module;
 use crate::kernel::{self, Flavour};
-use crate::progress::{Step, say};
-use crate::{module, userland};
 
 const RESULTS: &str = "tests/bench/RESULTS.md";
 const CHART: &str = "tests/bench/chart.svg";
@@ -42,16 +48,7 @@ const BY_CLOCK: &[&str] = &["engine", "payload", "scaling"];
 /// What is compared by instructions, which a busy host does not change.
 const BY_INSTRUCTIONS: &[&str] = &["reader", "calls", "system", "latency"];
 
-/// Arguments: the extent, where samples go, what is measured. One V4L2 device that captures, as a webcam.
-const MEASURE: &str = r#"
-modules=/lib/modules/$(uname -r)
-mkdir -p "$modules" && mv /root/modules/*.ko "$modules" && depmod || exit 1
-for module in dmatest copying uncached waiting; do
-	modprobe $module || exit 1
-done
-modprobe vivid n_devs=1 node_types=1 num_inputs=1 input_types=0 || exit 1
-exec /root/dmaframe-bench "$@"
-"#;
+const MEASURE: &str = include_str!("../bench/measure");
 
 /// How much is measured, and where its figures go.
 #[derive(Debug, Args)]
@@ -88,8 +85,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let warm = started.elapsed().as_secs_f64();
 
     let name = "dmaframe-bench";
-    let program =
-        userland::program(guest.cache(), guest.builder(), checkout, guest.crates(), name)?;
+    let program = program::program(guest.cache(), guest.builder(), checkout, guest.crates(), name)?;
     let peers =
         module::build_others(guest.builder(), checkout, guest.kernel(), "tests/bench/peers")?;
     let mut modules = guest.kernel().modules()?;
@@ -133,7 +129,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
         sizes: sizes(&guest, checkout)?,
         build_seconds: build_seconds(&guest, checkout, warm)?,
     };
-    let figures = report::figures(&samples, &surroundings)?;
+    let figures = figures::figures(&samples, &surroundings)?;
     let before = before(&checkout.join(FIGURES))?;
 
     let text = format!("{figures:#}\n");
@@ -141,11 +137,11 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     if let Some(path) = &bench.json {
         write(path, &text)?;
     }
-    let headlines = report::headlines(&figures);
+    let headlines = headline::headlines(&figures);
     write(&checkout.join(CHART), &chart::draw(&headlines))?;
-    let results = report::markdown(&samples, &surroundings, &figures, before.as_ref());
+    let results = page::markdown(&samples, &surroundings, &figures, before.as_ref());
     write(&checkout.join(RESULTS), &results)?;
-    print!("{}", report::summary(&headlines));
+    print!("{}", headline::summary(&headlines));
     say(format_args!("all of it: {RESULTS}, {CHART}, {FIGURES}"));
     Ok(0)
 }
@@ -168,36 +164,6 @@ fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
         }
     }
     Ok(seconds)
-}
-
-/// What became of the host's processors' time since its boot, in ticks.
-struct ProcessorTime {
-    worked: u64,
-    /// A virtual machine's processors that would have worked, and another machine had.
-    stolen: u64,
-}
-
-impl ProcessorTime {
-    fn now() -> Result<Self> {
-        let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
-        Self::parse(&text).context("/proc/stat has no line of all processors")
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let fields = text.lines().next()?.strip_prefix("cpu ")?;
-        let ticks: Vec<u64> = fields.split_whitespace().flat_map(str::parse).collect();
-        // proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal
-        let worked = [0, 1, 2, 5, 6].iter().map(|&field| ticks.get(field)).sum::<Option<u64>>()?;
-        Some(Self { worked, stolen: *ticks.get(7)? })
-    }
-
-    /// The share that was stolen of what was asked for.
-    fn taken_until(&self, later: &Self) -> f64 {
-        // proc_stat(5) promises of no count that it never runs back.
-        let stolen = later.stolen.saturating_sub(self.stolen);
-        let asked = stolen + later.worked.saturating_sub(self.worked);
-        stolen as f64 / asked.max(1) as f64
-    }
 }
 
 /// Runs the guest's program: its samples, or the status with which it failed.
@@ -292,19 +258,4 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().context("starting a command")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stolen_time_is_read() {
-        let time = |text| ProcessorTime::parse(text).unwrap();
-        let before = time("cpu  100 0 50 900 10 0 5 20 0 0\ncpu0 1 2 3\n");
-        let later = time("cpu  130 0 60 950 10 5 10 70 0 0\n");
-        assert!((before.taken_until(&later) - 0.5).abs() < 1e-9);
-        assert!(before.taken_until(&before).abs() < 1e-9);
-        assert!(ProcessorTime::parse("intr 1 2 3\n").is_none());
-    }
 }

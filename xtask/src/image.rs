@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The SD card's image: Buildroot with our external tree, run on this machine.
 
+pub(crate) mod card;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -12,8 +14,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::builder::{PROXIES, pair};
-use crate::cache::Cache;
-use crate::progress::{Step, log_tail, say};
+use crate::host::cache::Cache;
+use crate::host::progress::{Step, log_tail, say};
 
 /// The release that the external tree is made for, where it is published, and its commit, which is
 /// the hash that all of it is checked by.
@@ -33,20 +35,7 @@ const STEP: &str = ">>> ";
 /// would mislead its own.
 const VARIABLES: &[&str] = &["PATH", "HOME", "LANG", "TERM", "LIBCLANG_PATH"];
 
-/// Arguments: where to work, the repository, the release, its commit.
-const FETCH: &str = r#"
-cd "$1"
-rm -rf tree
-git init --quiet tree
-cd tree
-git fetch --depth 1 "$2" "refs/tags/$3"
-fetched=$(git rev-parse 'FETCH_HEAD^{commit}')
-if [ "$fetched" != "$4" ]; then
-	echo "$3 is the commit $fetched there, and not $4"
-	exit 1
-fi
-git checkout --quiet "$fetched"
-"#;
+const FETCH: &str = include_str!("../image/fetch-buildroot");
 
 /// How the image is built.
 #[derive(Debug, Args)]
@@ -120,7 +109,7 @@ fn fetched(cache: &Cache) -> Result<PathBuf> {
         fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
         let step = Step::long(&format!("fetching Buildroot {RELEASE}"), "10 MB, once");
         let mut fetch = Command::new("sh");
-        fetch.args(["-euc", FETCH, "sh"]).arg(part).args([REPOSITORY, RELEASE, COMMIT]);
+        fetch.args(["-c", FETCH, "sh"]).arg(part).args([REPOSITORY, RELEASE, COMMIT]);
         step.run(&mut fetch, &cache.log("buildroot")).with_context(|| {
             format!("no Buildroot {RELEASE}: check the network, or name a tree with --buildroot")
         })?;

@@ -1,29 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Makes the builder, the kernel, the module and the guest, and runs them.
 
-mod bare_metal;
 mod bench;
 mod builder;
-mod cache;
-mod card;
-mod cross;
-mod debian;
-mod device_tree;
-mod external_tree;
 mod guest;
+mod host;
 mod image;
-mod initramfs;
 mod kernel;
-mod model;
-mod module;
-mod net;
-mod progress;
-mod python;
-mod run;
-mod schema;
-mod soak;
 mod test;
-mod userland;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,13 +15,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
-use crate::debian::Addition;
+use crate::guest::addition::Addition;
+use crate::guest::stream::Stream;
 use crate::guest::{GUEST_FAILED, Guest, Job};
+use crate::host::progress::say;
 use crate::kernel::Flavour;
-use crate::progress::say;
-use crate::run::Stream;
-use crate::soak::Soak;
 use crate::test::Selection;
+use crate::test::soak::Soak;
 
 /// Builds the whole of dmaframe and runs it on a board in QEMU.
 ///
@@ -130,11 +114,13 @@ fn perform(task: Task) -> Result<u8> {
             for name in &arguments.build {
                 job.put.push(guest.test_program(name)?);
             }
-            guest.run(&job, guest::print)
+            guest.run(&job, guest::output::print)
         }
         Task::Image(arguments) => image::build(&checkout, &arguments),
-        Task::Run(stream) => run::run(&checkout, &stream),
-        Task::Soak(soak) => soak::run(&Guest::ready(&checkout, soak.kernel)?, &checkout, &soak),
+        Task::Run(stream) => guest::stream::run(&checkout, &stream),
+        Task::Soak(soak) => {
+            test::soak::run(&Guest::ready(&checkout, soak.kernel)?, &checkout, &soak)
+        }
         Task::Test(selection) => Ok(u8::from(!test::run(&checkout, &selection))),
     }
 }

@@ -4,7 +4,7 @@
 use svg::Document;
 use svg::node::element::{Line, Rectangle, Text};
 
-use super::report::{Headline, Wanted};
+use super::headline::{Headline, Wanted};
 
 const WIDTH: f64 = 1000.0;
 const ROW: f64 = 30.0;

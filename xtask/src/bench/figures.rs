@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a run found, as JSON.
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use super::samples::{Samples, ratio};
+use super::statistics::{Figure, median};
+
+/// The sizes at which dmaframe is compared with the engine alone, and read with read(2).
+pub(super) const SIZES: [u64; 4] = [4096, 65536, 614_400, 4 << 20];
+/// Who delivers paced frames beside dmaframe.
+const PEERS: [&str; 2] = ["vivid", "copying"];
+pub(super) const PACED_BYTES: u64 = 614_400;
+pub(super) const IDLE: u64 = 0;
+pub(super) const LOADED: u64 = 1;
+
+/// What is known of a run besides its samples.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) command: String,
+    pub(crate) date: String,
+    pub(crate) kernel: String,
+    pub(crate) qemu: String,
+    pub(crate) host: String,
+    /// Seconds after the kernel's start.
+    pub(crate) first_frame: Figure,
+    pub(crate) sizes: Map<String, Value>,
+    pub(crate) build_seconds: Map<String, Value>,
+}
+
+/// Everything that a later run, or a program, may want to know.
+pub(crate) fn figures(samples: &Samples, around: &Surroundings) -> Result<Value> {
+    let need = |figure: Option<Figure>, what: &str| {
+        figure.map(|figure| figure.json()).with_context(|| format!("the guest measured no {what}"))
+    };
+    let sized = |over: &str, under: &str, measure: &str| -> Result<Value> {
+        let mut all = Map::new();
+        for key in SIZES {
+            let figure = samples.ratio(measure, over, under, key);
+            all.insert(key.to_string(), need(figure, &format!("{measure} of {key} bytes"))?);
+        }
+        Ok(Value::Object(all))
+    };
+    let calls = |subject: &str, key: u64| need(samples.figure("calls", subject, key), subject);
+    let (peer, system) = system(samples).context("the guest measured no whole system")?;
+    let latency = |key| {
+        ratio(&samples.by_round("latency", "poll", key), &samples.by_round("latency", "floor", key))
+    };
+    Ok(json!({
+        "command": around.command,
+        "date": around.date,
+        "engine_ratio": sized("dmaframe", "dmatest", "engine")?,
+        "read_over_mmap_cpu": sized("read", "mmap", "reader")?,
+        "syscalls_per_frame": {
+            "saturated": calls("saturated", 4096)?,
+            "saturated_65536": calls("saturated", 65536)?,
+            "saturated_614400": calls("saturated", 614_400)?,
+            "paced": calls("paced", 4096)?,
+            "v4l2": calls("v4l2", PACED_BYTES)?,
+        },
+        "cpu_over_best_peer": system.json(),
+        "best_peer": peer,
+        "latency_p50_over_floor": need(latency(IDLE), "latency")?,
+        "latency_p50_over_floor_loaded": need(latency(LOADED), "latency under load")?,
+        "first_frame_guest_s": around.first_frame.json(),
+        "uncached_over_cached": need(
+            samples.ratio("payload", "uncached", "cached", 4 << 20),
+            "reading of payload",
+        )?,
+        "versions": {
+            "dmaframe": env!("CARGO_PKG_VERSION"),
+            "kernel": around.kernel,
+            "qemu": around.qemu,
+            "host": around.host,
+        },
+        "sizes": around.sizes,
+        "build_s": around.build_seconds,
+    }))
+}
+
+/// The peer that costs least, and dmaframe's cost over it. Of both, what the system costs with
+/// nothing to do is taken off first; a peer that cannot be told from it is none.
+fn system(samples: &Samples) -> Option<(&'static str, Figure)> {
+    let of = |subject: &str| samples.by_round("system", subject, PACED_BYTES);
+    let idle = median(&of("idle"))?;
+    let cost = |subject: &str| of(subject).iter().map(|whole| whole - idle).collect::<Vec<_>>();
+    let (peer, least) = PEERS
+        .into_iter()
+        .filter_map(|peer| Some((peer, median(&cost(peer))?)))
+        .min_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    (least > 0.0).then_some((peer, ratio(&cost("dmaframe"), &cost(peer))?))
+}
+
+/// A figure that was written as JSON.
+pub(super) fn stored(figures: &Value, path: &[&str]) -> Option<Figure> {
+    let figure = path.iter().fold(figures, |at, name| &at[*name]);
+    let number = |name: &str| figure[name].as_f64();
+    Some(Figure {
+        median: number("median")?,
+        low: number("low")?,
+        high: number("high")?,
+        count: figure["count"].as_u64()? as usize,
+    })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    pub(crate) fn surroundings() -> Surroundings {
+        let map = |value: Value| value.as_object().unwrap().clone();
+        Surroundings {
+            command: "cargo xtask bench".to_owned(),
+            date: "2001-01-01".to_owned(),
+            kernel: "Linux 7".to_owned(),
+            qemu: "QEMU 10".to_owned(),
+            host: "2 processors".to_owned(),
+            first_frame: Figure::of(&[1.5, 1.6]).unwrap(),
+            sizes: map(json!({ "module": 1000, "image": null })),
+            build_seconds: map(json!({ "kernel_cold": null, "all_warm": 3.25 })),
+        }
+    }
+
+    /// Two rounds of everything, all 1 but for what is given.
+    pub(crate) fn samples(other: &[(&str, &str, f64)]) -> Samples {
+        let mut text = String::new();
+        let mut add = |measure: &str, subject: &str, key: u64| {
+            let given = other.iter().find(|(m, s, _)| *m == measure && *s == subject);
+            let usual = if subject == "idle" { 0.5 } else { 1.0 };
+            let value = given.map_or(usual, |(_, _, value)| *value);
+            for round in 0..2 {
+                writeln!(
+                    text,
+                    r#"{{"measure":"{measure}","subject":"{subject}","key":{key},"round":{round},"values":[{value:?}]}}"#
+                )
+                .unwrap();
+            }
+        };
+        for key in SIZES {
+            add("engine", "dmaframe", key);
+            add("engine", "dmatest", key);
+            add("reader", "mmap", key);
+            add("reader", "read", key);
+            add("calls", "saturated", key);
+        }
+        add("calls", "paced", 4096);
+        add("calls", "v4l2", PACED_BYTES);
+        for who in ["idle", "dmaframe", "vivid", "copying"] {
+            add("system", who, PACED_BYTES);
+        }
+        for key in [IDLE, LOADED] {
+            add("latency", "poll", key);
+            add("latency", "floor", key);
+        }
+        add("payload", "cached", 4 << 20);
+        add("payload", "uncached", 4 << 20);
+        for (measure, key) in [("readers", 2), ("sizes", 256), ("slots", 2)] {
+            add(measure, "dmaframe", key);
+        }
+        Samples::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn every_figure_has_a_median_and_a_spread() {
+        let samples = samples(&[("reader", "read", 60.0), ("engine", "dmaframe", 3.0)]);
+        let figures = figures(&samples, &surroundings()).unwrap();
+        for size in ["4096", "65536", "614400", "4194304"] {
+            assert_eq!(figures["engine_ratio"][size]["median"], 3.0);
+            assert_eq!(figures["read_over_mmap_cpu"][size]["median"], 60.0);
+        }
+        for key in ["saturated", "paced", "v4l2"] {
+            assert_eq!(figures["syscalls_per_frame"][key]["spread"], 0.0);
+        }
+        for key in ["latency_p50_over_floor", "first_frame_guest_s"] {
+            assert!(figures[key]["median"].is_f64() && figures[key]["spread"].is_f64(), "{key}");
+        }
+        assert_eq!(figures["sizes"]["image"], Value::Null);
+    }
+
+    #[test]
+    fn the_best_peer_is_the_cheapest_and_the_system_by_itself_is_nobodys() {
+        let samples = samples(&[
+            ("system", "idle", 1.0),
+            ("system", "vivid", 9.0),
+            ("system", "copying", 5.0),
+            ("system", "dmaframe", 2.0),
+        ]);
+        let figures = figures(&samples, &surroundings()).unwrap();
+        assert_eq!(figures["best_peer"], "copying");
+        assert_eq!(figures["cpu_over_best_peer"]["median"], 0.25);
+    }
+
+    #[test]
+    fn a_peer_that_costs_nothing_is_no_measure() {
+        let samples = samples(&[("system", "copying", 0.5)]);
+        assert!(figures(&samples, &surroundings()).is_err());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_named() {
+        let missing = figures(&Samples::default(), &surroundings()).unwrap_err().to_string();
+        assert!(missing.contains("whole system"), "{missing}");
+    }
+}

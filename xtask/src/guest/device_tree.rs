@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The board's device tree with the project's overlay in it, as the firmware would merge them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::builder::Builder;
+use crate::host::progress::Step;
+use crate::kernel::{Flavour, Kernel};
+
+const COMPILE: &str = include_str!("../../guest/compile-overlays");
+
+/// Merges compiled overlays into a compiled tree, as the firmware does.
+pub(crate) fn apply(
+    builder: &Builder,
+    base: &Path,
+    overlays: &[PathBuf],
+    output: &Path,
+) -> Result<()> {
+    let mut merge = builder.command("fdtoverlay");
+    merge.arg("-i").arg(builder.inside(base)?).arg("-o").arg(builder.inside(output)?);
+    for overlay in overlays {
+        merge.arg(builder.inside(overlay)?);
+    }
+    // With nothing to merge it would print its usage.
+    if overlays.is_empty() {
+        fs::copy(base, output).with_context(|| format!("writing {}", output.display()))?;
+        return Ok(());
+    }
+    let merged = merge.output().context("starting fdtoverlay")?;
+    if !merged.status.success() {
+        bail!("fdtoverlay: {}\n{}", merged.status, String::from_utf8_lossy(&merged.stderr));
+    }
+    Ok(())
+}
+
+/// Compiles the overlays and merges them into the kernel's device tree.
+pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let output = checkout.join(format!("target/dts-{}", kernel.key()));
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let mut overlays = vec![checkout.join("dts/dmaframe.dtso")];
+    if kernel.flavour() == Flavour::Bench {
+        overlays.push(checkout.join("tests/bench/channels.dtso"));
+    }
+    let mut arguments = vec![builder.inside(kernel.source())?, builder.inside(&output)?];
+    for overlay in &overlays {
+        arguments.push(builder.inside(overlay)?);
+    }
+
+    let step = Step::short("merging the device tree");
+    step.run(&mut builder.script(COMPILE, arguments), &checkout.join("target/log/dts.log"))?;
+    let tree = output.join("board.dtb");
+    let compiled: Vec<PathBuf> = overlays
+        .iter()
+        .filter_map(|overlay| overlay.file_stem())
+        .map(|name| output.join(name).with_extension("dtbo"))
+        .collect();
+    apply(builder, &kernel.device_tree(), &compiled, &tree)?;
+    step.done();
+    Ok(tree)
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a command in the guest prints.
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Context, Result};
+
+/// Ends what the port says by itself: what follows is the command's.
+pub(crate) const MARK: &[u8] = b"\x02dmaframe\n";
+
+/// Passes a command's output on to standard output as it comes.
+pub(crate) fn print(output: &mut dyn BufRead) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    loop {
+        let bytes = output.fill_buf().context("reading the guest's output")?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        stdout
+            .write_all(bytes)
+            .and_then(|()| stdout.flush())
+            .context("writing to standard output")?;
+        let length = bytes.len();
+        output.consume(length);
+    }
+}
+
+/// Reads up to and with the mark, or to the end where there is none.
+pub(crate) fn skip_mark(output: &mut impl BufRead) -> Result<()> {
+    let mut line = Vec::new();
+    while !line.ends_with(MARK) {
+        if output.read_until(b'\n', &mut line).context("reading the guest's output")? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_port_says_by_itself_is_not_the_commands() {
+        let mut output: &[u8] = b"XX\nX\x02dmaframe\nyes\x02\n";
+        skip_mark(&mut output).unwrap();
+        assert_eq!(output, b"yes\x02\n");
+        let mut output: &[u8] = b"XX";
+        skip_mark(&mut output).unwrap();
+        assert!(output.is_empty());
+    }
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One streaming run, live on standard error, its outcome one line on standard output.
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::guest::{Guest, Job};
+use crate::image::card;
+use crate::kernel::Flavour;
+
+/// A board that boots from a card takes its time over it.
+const CARD_SECONDS: u64 = 300;
+
+/// A frame, and how long the board took from its kernel's start to it.
+const FIRST: &str = r#"dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo "the first verified frame came $up s after the kernel's start""#;
+
+/// What is streamed.
+#[derive(Debug, Args)]
+pub(crate) struct Stream {
+    /// Frames to receive
+    #[arg(long, default_value_t = 2000, value_name = "N")]
+    frames: u64,
+    /// Payload of a frame, in bytes
+    #[arg(long, default_value_t = 65536, value_name = "B")]
+    frame_bytes: u64,
+    /// Frames that the ring holds
+    #[arg(long, default_value_t = 16, value_name = "S")]
+    slots: u64,
+    /// Boot this SD card's image instead, as `cargo xtask image` makes it
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// End the guest by force after this many seconds
+    #[arg(long, value_name = "S")]
+    timeout: Option<u64>,
+}
+
+/// Streams in the guest, verifying every byte.
+pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
+    let command = stream.command();
+    let mut summary = None;
+    let take = |output: &mut dyn BufRead| {
+        summary = show(output, std::io::stderr().lock())?;
+        Ok(())
+    };
+    let status = if let Some(image) = &stream.image {
+        let seconds = stream.timeout.unwrap_or(CARD_SECONDS);
+        let command = format!("{FIRST} && {}", command.join(" "));
+        card::run(checkout, image, &command, seconds, take)?
+    } else {
+        let job = Job { command, timeout: stream.timeout, ..Job::default() };
+        Guest::with(checkout, Flavour::Default, &["dmaframe"])?.run(&job, take)?
+    };
+    match summary {
+        Some(summary) => println!("{summary}"),
+        None if status == 0 => bail!("dmaframe stream ended without its summary line"),
+        None => {}
+    }
+    Ok(status)
+}
+
+impl Stream {
+    fn command(&self) -> Vec<String> {
+        let mut command = vec!["dmaframe".to_owned(), "stream".to_owned()];
+        for (option, value) in [
+            ("--frames", self.frames),
+            ("--frame-bytes", self.frame_bytes),
+            ("--slots", self.slots),
+        ] {
+            command.extend([option.to_owned(), value.to_string()]);
+        }
+        command.extend(["--verify".to_owned(), "--stats".to_owned()]);
+        command
+    }
+}
+
+/// Passes lines on as they come, but for the last summary, which is the result.
+fn show(output: &mut dyn BufRead, mut live: impl Write) -> Result<Option<String>> {
+    let mut summary: Option<String> = None;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if output.read_until(b'\n', &mut line).context("reading the guest's output")? == 0 {
+            return Ok(summary);
+        }
+        let text = String::from_utf8_lossy(&line);
+        if is_summary(text.trim_end()) {
+            if let Some(earlier) = summary.replace(text.trim_end().to_owned()) {
+                writeln!(live, "{earlier}").context("writing to standard error")?;
+            }
+        } else {
+            live.write_all(&line)
+                .and_then(|()| live.flush())
+                .context("writing to standard error")?;
+        }
+    }
+}
+
+fn is_summary(line: &str) -> bool {
+    let names: Vec<&str> =
+        line.split(' ').filter_map(|word| word.split_once('=')).map(|(name, _)| name).collect();
+    names == ["frames", "lost", "bytes", "errors"]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_is_held_back() {
+        let mut live = Vec::new();
+        let output = "100 frames/s\nframes=2 lost=0 bytes=8 errors=0\nafter\n";
+        let summary = show(&mut output.as_bytes(), &mut live).unwrap();
+        assert_eq!(summary.unwrap(), "frames=2 lost=0 bytes=8 errors=0");
+        assert_eq!(live, b"100 frames/s\nafter\n");
+    }
+
+    #[test]
+    fn no_summary_is_none() {
+        assert_eq!(show(&mut "frames=2\n".as_bytes(), Vec::new()).unwrap(), None);
+    }
+}
