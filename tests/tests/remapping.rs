@@ -5,11 +5,11 @@
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
 use dmaframe_abi::uapi::{self, Config};
+use dmaframe_tests::background_stream::check_streams;
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, Turn, Witness, wait};
+use dmaframe_tests::{BackgroundStream, BoardLock, DEVICES, wait};
 use libc::{MAP_FAILED, MAP_SHARED, PROT_EXEC, PROT_NONE, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -137,7 +137,7 @@ impl Drop for Range {
 /// Every offset and every length around every edge: what the reference names, and nothing else.
 #[test]
 fn every_range() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // Four slots of two pages.
     let ring = Ring::of(Raw::open(DEVICES[0]), Config { slots: 4, ..GOOD });
     let pages = (ring.slots_bytes / PAGE) as i64;
@@ -184,7 +184,7 @@ fn every_range() {
 /// Far from all regions, and where sums of offset and length wrap.
 #[test]
 fn every_far_range() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ring = Ring::full();
     for bit in 12..63 {
         for near in [-1_i64, 0, 1] {
@@ -209,7 +209,7 @@ fn every_far_range() {
 /// A slot that is longer than one block of memory is mapped right across the blocks' edges.
 #[test]
 fn every_range_around_the_edge_of_a_block() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let config = Config { frame_bytes: 9 << 20, slots: 2, ..GOOD };
     let ring = Ring::of(Raw::open(DEVICES[0]), config);
     let stride = ring.slots_bytes / 2;
@@ -227,7 +227,7 @@ fn every_range_around_the_edge_of_a_block() {
 
 #[test]
 fn moved_and_shrunk() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ring = Ring::full();
     for (region, expected) in ring.regions().into_iter().zip(&ring.before) {
         let name = region.0;
@@ -270,7 +270,7 @@ fn moved_and_shrunk() {
 /// A mapping with a hole is two; the device is free when the last of them is gone.
 #[test]
 fn cut() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ring = Ring::full();
     let range = ring.map(("slots", MAP_SLOTS, ring.slots_bytes));
     let expected = ring.before[2].clone();
@@ -298,12 +298,12 @@ fn cut() {
     assert!(right.read().unwrap() == expected[8 * PAGE..expected.len() - PAGE]);
     drop(right);
     assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Ok(()));
-    ordinary(&DEVICES[..1]);
+    check_streams(&DEVICES[..1]);
 }
 
 #[test]
 fn protected() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for raw in [Raw::open, Raw::open_read_only] {
         let raw = raw(DEVICES[0]);
         let ring = Ring::of(raw, GOOD);
@@ -341,8 +341,8 @@ fn advised() {
         ("WIPEONFORK", libc::MADV_WIPEONFORK, Errno::EINVAL),
         ("POPULATE_WRITE", libc::MADV_POPULATE_WRITE, Errno::EINVAL),
     ];
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     let ring = Ring::full();
     let advise = |range: &Range, advice| {
         // SAFETY: no reference points into the range.
@@ -373,14 +373,14 @@ fn advised() {
         assert_eq!(advise(&range, libc::MADV_POPULATE_READ), Err(Errno::EFAULT), "{}", region.0);
         ring.is_unchanged("DONTNEED");
     }
-    witness.ask();
+    background.finish();
     drop(ring);
-    ordinary(&DEVICES);
+    check_streams(&DEVICES);
 }
 
 #[test]
 fn locked_and_synced() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ring = Ring::full();
     for region in ring.regions() {
         let (name, range) = (region.0, ring.map(region));
@@ -406,7 +406,7 @@ fn locked_and_synced() {
 /// Memory mapped over a mapping takes its place, and nothing of the ring.
 #[test]
 fn mapped_over() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ring = Ring::full();
     for region in ring.regions() {
         let (name, range) = (region.0, ring.map(region));
@@ -438,8 +438,8 @@ fn mapped_over() {
 /// Who writes to another process's memory by force gets the reader's page, and no other.
 #[test]
 fn poked() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     for open in [Raw::open, Raw::open_read_only] {
         let ring = Ring::of(open(DEVICES[0]), GOOD);
         let memory = OpenOptions::new().read(true).write(true).open("/proc/self/mem").unwrap();
@@ -473,8 +473,8 @@ fn poked() {
     memory.write_at(&3_u32.to_le_bytes(), page.address as u64).unwrap();
     assert_eq!(ring.consumer.consumer().consumer.load(Relaxed), 3);
     drop((page, ring));
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 /// Eight bytes, by process_vm_writev(2).
@@ -491,13 +491,13 @@ fn write_to_process(address: usize) -> Result<(), Errno> {
 /// A debugger stops a reader and pokes at what it has mapped.
 #[test]
 fn poked_by_a_debugger() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
-    let victim = Run::of("victim", &[DEVICES[0], "started"]).start();
-    assert_eq!(victim.line(), "there");
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
+    let holder = Run::of("hold_device", &[DEVICES[0], "started"]).start();
+    assert_eq!(holder.line(), "there");
     let frames = || Attributes::of(0).number(Attribute::Frames).unwrap();
     wait::until("a frame", || (frames() > 0).then_some(()));
-    let pid = victim.pid();
+    let pid = holder.pid();
     ptrace(libc::PTRACE_ATTACH, pid, 0, 0).unwrap();
     wait::until("the reader to stop", || match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
         Ok(WaitStatus::Stopped(..)) => Some(()),
@@ -528,9 +528,9 @@ fn poked_by_a_debugger() {
     }
     assert_eq!(seen, 3, "{maps}");
     ptrace(libc::PTRACE_DETACH, pid, 0, 0).unwrap();
-    drop(victim);
-    witness.ask();
-    ordinary(&DEVICES);
+    drop(holder);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 /// What was peeked at, if that was the request.

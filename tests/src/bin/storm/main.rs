@@ -10,10 +10,10 @@
 use dmaframe_abi::netlink::{ATTRIBUTE_MAX, Attribute, Command as Verb};
 use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
 use dmaframe_abi::uapi::{self, Config, SourceInfo};
+use dmaframe_tests::background_stream::check_streams;
 use dmaframe_tests::mapping::PAGE;
 use dmaframe_tests::raw::GOOD;
-use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, Dice, rights};
+use dmaframe_tests::{DEVICES, Random, scm_rights};
 use nix::errno::Errno;
 use std::error::Error;
 use std::fmt;
@@ -123,7 +123,7 @@ fn lead(orders: &Orders) -> Result<(), Box<dyn Error>> {
     }
     print!("{total}");
     let devices: Vec<_> = orders.devices.iter().map(String::as_str).collect();
-    ordinary(&devices);
+    check_streams(&devices);
     println!("storm: over; an ordinary stream of each device passed");
     // Calls that get nowhere test nothing.
     let got = total.good.iter().zip(total.calls);
@@ -145,15 +145,15 @@ fn follow(orders: &Orders, process: u64) -> Result<(), Box<dyn Error>> {
     let mut tally = Tally::default();
     let shares: u64 = KINDS.iter().map(|kind| kind.share).sum();
     for call in 0..orders.calls {
-        let mut dice = Dice::new(orders.seed ^ (process << 48), call);
-        let mut share = dice.below(shares);
+        let mut random = Random::new(orders.seed ^ (process << 48), call);
+        let mut share = random.below(shares);
         let kind = KINDS.iter().position(|kind| {
             let mine = share < kind.share;
             share = share.saturating_sub(kind.share);
             mine
         });
         let kind = kind.expect("a share is less than all together");
-        let good = (KINDS[kind].call)(&mut storm, &mut dice).is_ok();
+        let good = (KINDS[kind].call)(&mut storm, &mut random).is_ok();
         tally.calls[kind] += 1;
         tally.good[kind] += u64::from(good);
     }
@@ -166,13 +166,13 @@ struct Kind {
     name: &'static str,
     /// How many of all calls are of this kind.
     share: u64,
-    call: fn(&mut Storm, &mut Dice) -> Result<(), Errno>,
+    call: fn(&mut Storm, &mut Random) -> Result<(), Errno>,
 }
 
 const fn kind(
     name: &'static str,
     share: u64,
-    call: fn(&mut Storm, &mut Dice) -> Result<(), Errno>,
+    call: fn(&mut Storm, &mut Random) -> Result<(), Errno>,
 ) -> Kind {
     Kind { name, share, call }
 }
@@ -326,29 +326,29 @@ impl Storm {
     }
 
     /// An open file, if there is one: the one drawn, or the next.
-    fn any(&self, dice: &mut Dice) -> Result<RawFd, Errno> {
-        let drawn = dice.below(FILES as u64) as usize;
+    fn any(&self, random: &mut Random) -> Result<RawFd, Errno> {
+        let drawn = random.below(FILES as u64) as usize;
         let files = self.files.iter().cycle().skip(drawn).take(FILES);
         files.flatten().next().map(AsRawFd::as_raw_fd).ok_or(Errno::EBADF)
     }
 
-    fn open(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let place = dice.below(FILES as u64) as usize;
-        let device = &self.devices[dice.below(self.devices.len() as u64) as usize];
-        let flags = dice.pick(&[0, 0, 0, libc::O_NONBLOCK, libc::O_ASYNC, libc::O_DIRECT])
-            | dice.pick(&[0, 0, 0, libc::O_TRUNC, libc::O_APPEND, libc::O_SYNC]);
-        let write = !dice.once_in(8);
+    fn open(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let place = random.below(FILES as u64) as usize;
+        let device = &self.devices[random.below(self.devices.len() as u64) as usize];
+        let flags = random.pick(&[0, 0, 0, libc::O_NONBLOCK, libc::O_ASYNC, libc::O_DIRECT])
+            | random.pick(&[0, 0, 0, libc::O_TRUNC, libc::O_APPEND, libc::O_SYNC]);
+        let write = !random.once_in(8);
         let opened = OpenOptions::new().read(true).write(write).custom_flags(flags).open(device);
         let file = opened.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
         self.files[place] = Some(file.into());
         Ok(())
     }
 
-    fn close(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        if dice.once_in(4) {
+    fn close(&mut self, random: &mut Random) -> Result<(), Errno> {
+        if random.once_in(4) {
             return self.leave();
         }
-        let place = dice.below(FILES as u64) as usize;
+        let place = random.below(FILES as u64) as usize;
         self.files[place].take().map(drop).ok_or(Errno::EBADF)
     }
 
@@ -362,20 +362,20 @@ impl Storm {
     }
 
     /// Leaves a file to whatever process comes for it, takes one, or duplicates one.
-    fn pass(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let place = dice.below(FILES as u64) as usize;
-        let file = match dice.below(8) {
-            0..=3 => rights::receive(&self.socket)?,
+    fn pass(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let place = random.below(FILES as u64) as usize;
+        let file = match random.below(8) {
+            0..=3 => scm_rights::receive(&self.socket)?,
             4..=6 => {
                 let file = self.files[place].as_ref().ok_or(Errno::EBADF)?;
-                return rights::send(&self.socket, file);
+                return scm_rights::send(&self.socket, file);
             }
             _ => {
                 let file = self.files[place].as_ref().ok_or(Errno::EBADF)?;
                 file.try_clone().map_err(|_| Errno::EMFILE)?
             }
         };
-        self.files[dice.below(FILES as u64) as usize] = Some(file);
+        self.files[random.below(FILES as u64) as usize] = Some(file);
         Ok(())
     }
 
@@ -386,26 +386,26 @@ impl Storm {
     }
 
     /// An address to give to the driver: of `bytes` bytes of the arena, more often than not.
-    fn address(&self, dice: &mut Dice, bytes: usize) -> usize {
+    fn address(&self, random: &mut Random, bytes: usize) -> usize {
         let end = self.arena + ARENA;
-        match dice.below(24) {
+        match random.below(24) {
             0 => 0,
-            1 => dice.below(PAGE as u64) as usize,
+            1 => random.below(PAGE as u64) as usize,
             // Not all of it is there, or nothing.
-            2 => end - dice.below(bytes.max(1) as u64) as usize,
+            2 => end - random.below(bytes.max(1) as u64) as usize,
             3 => end,
             // The driver's own pages, where it must not be made to write, and the reader's.
-            4..=5 => self.windows + dice.below((WINDOWS * WINDOW) as u64) as usize,
+            4..=5 => self.windows + random.below((WINDOWS * WINDOW) as u64) as usize,
             // The kernel's.
-            6 => (0xffff_8000_0000_0000 | dice.next()) as usize,
-            7 => (0xffff_0000_0000_0000 | (dice.next() >> 16)) as usize,
-            8 => usize::MAX - dice.below(256) as usize,
-            9 => self.arena + dice.below(64) as usize,
+            6 => (0xffff_8000_0000_0000 | random.next()) as usize,
+            7 => (0xffff_0000_0000_0000 | (random.next() >> 16)) as usize,
+            8 => usize::MAX - random.below(256) as usize,
+            9 => self.arena + random.below(64) as usize,
             _ => self.arena,
         }
     }
 
-    fn ioctl(&mut self, dice: &mut Dice) -> Result<(), Errno> {
+    fn ioctl(&mut self, random: &mut Random) -> Result<(), Errno> {
         const KNOWN: [u32; 8] = [
             uapi::GET_INFO,
             uapi::GET_SOURCE,
@@ -416,35 +416,37 @@ impl Storm {
             uapi::KICK,
             uapi::GET_STATS,
         ];
-        let file = self.any(dice)?;
-        let request = match dice.below(32) {
-            0 => dice.next() as u32,
+        let file = self.any(random)?;
+        let request = match random.below(32) {
+            0 => random.next() as u32,
             // Near a good one: another length, direction or number.
-            1..=2 => dice.pick(&KNOWN) ^ (1 << dice.below(32)),
+            1..=2 => random.pick(&KNOWN) ^ (1 << random.below(32)),
             3..=6 => uapi::START,
             7..=10 => uapi::KICK,
-            11 => dice.pick(&[libc::FIONBIO as u32, libc::FIONREAD as u32, libc::FIOASYNC as u32]),
-            _ => dice.pick(&KNOWN),
+            11 => {
+                random.pick(&[libc::FIONBIO as u32, libc::FIONREAD as u32, libc::FIOASYNC as u32])
+            }
+            _ => random.pick(&KNOWN),
         };
         let bytes = ((request >> 16) & 0x3fff) as usize;
-        let argument = if request & 0xc000_0000 == 0 && !dice.once_in(16) {
+        let argument = if request & 0xc000_0000 == 0 && !random.once_in(16) {
             0
         } else {
-            self.address(dice, bytes)
+            self.address(random, bytes)
         };
         let arena = self.arena();
-        if dice.once_in(32) {
-            dice.fill(&mut arena[..256]);
+        if random.once_in(32) {
+            random.fill(&mut arena[..256]);
         } else {
             arena[..512].fill(0);
             if request == uapi::CONFIGURE {
-                arena[..size_of::<Config>()].copy_from_slice(config(dice).as_bytes());
+                arena[..size_of::<Config>()].copy_from_slice(config(random).as_bytes());
             } else if request == uapi::GET_SOURCE {
-                let asked = SourceInfo { index: dice.below(4) as u32, ..SourceInfo::default() };
+                let asked = SourceInfo { index: random.below(4) as u32, ..SourceInfo::default() };
                 arena[..size_of::<SourceInfo>()].copy_from_slice(asked.as_bytes());
             }
-            if dice.once_in(16) {
-                arena[dice.below(128) as usize] ^= 1 << dice.below(8);
+            if random.once_in(16) {
+                arena[random.below(128) as usize] ^= 1 << random.below(8);
             }
         }
         // SAFETY: the driver writes to the arena at most, which nothing borrows, if it is as good
@@ -452,26 +454,26 @@ impl Storm {
         done(unsafe { libc::ioctl(file, request.into(), argument) })
     }
 
-    fn read(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let file = self.any(dice)?;
+    fn read(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let file = self.any(random)?;
         let mut parts = [libc::iovec { iov_base: null_mut(), iov_len: 0 }; 3];
         for part in &mut parts {
-            let bytes = dice.pick(&[0, 1, 64, 4159, 4160, 8320, ARENA, ARENA, ARENA + 1]);
-            *part = libc::iovec { iov_base: pointer(self.address(dice, bytes)), iov_len: bytes };
+            let bytes = random.pick(&[0, 1, 64, 4159, 4160, 8320, ARENA, ARENA, ARENA + 1]);
+            *part = libc::iovec { iov_base: pointer(self.address(random, bytes)), iov_len: bytes };
             // Most are short enough for where they go.
-            if !dice.once_in(16) {
+            if !random.once_in(16) {
                 part.iov_len = part.iov_len.min(ARENA - 64);
             }
         }
-        let offset = dice.number() as i64;
+        let offset = random.number() as i64;
         let [first, ..] = parts;
         // SAFETY: as for ioctl(2); write(2) only reads.
         let bytes = unsafe {
-            match dice.below(12) {
+            match random.below(12) {
                 0..=5 => libc::read(file, first.iov_base, first.iov_len),
                 6..=7 => libc::readv(file, parts.as_ptr(), 3),
                 8 => libc::pread(file, first.iov_base, first.iov_len, offset),
-                9 => libc::preadv2(file, parts.as_ptr(), 2, -1, dice.number() as i32),
+                9 => libc::preadv2(file, parts.as_ptr(), 2, -1, random.number() as i32),
                 10 => libc::write(file, first.iov_base, first.iov_len),
                 _ => libc::splice(
                     file,
@@ -486,21 +488,21 @@ impl Storm {
         done(bytes as i64)
     }
 
-    fn poll(&mut self, dice: &mut Dice) -> Result<(), Errno> {
+    fn poll(&mut self, random: &mut Random) -> Result<(), Errno> {
         let mut files = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 4];
         for file in &mut files {
-            file.fd = self.any(dice)?;
-            file.events = dice.number() as i16;
+            file.fd = self.any(random)?;
+            file.events = random.number() as i16;
         }
         let epoll = self.epoll.as_raw_fd();
-        let mut event = libc::epoll_event { events: dice.number() as u32, u64: 0 };
+        let mut event = libc::epoll_event { events: random.number() as u32, u64: 0 };
         let mut events = [event; 4];
         // SAFETY: all arguments are this function's own.
         done(unsafe {
-            match dice.below(8) {
-                0..=3 => libc::poll(files.as_mut_ptr(), dice.below(5), dice.below(3) as i32),
+            match random.below(8) {
+                0..=3 => libc::poll(files.as_mut_ptr(), random.below(5), random.below(3) as i32),
                 4..=5 => {
-                    let change = dice.pick(&[
+                    let change = random.pick(&[
                         libc::EPOLL_CTL_ADD,
                         libc::EPOLL_CTL_ADD,
                         libc::EPOLL_CTL_MOD,
@@ -508,33 +510,34 @@ impl Storm {
                     ]);
                     libc::epoll_ctl(epoll, change, files[0].fd, &raw mut event)
                 }
-                _ => libc::epoll_wait(epoll, events.as_mut_ptr(), 4, dice.below(3) as i32),
+                _ => libc::epoll_wait(epoll, events.as_mut_ptr(), 4, random.below(3) as i32),
             }
         })
     }
 
     /// What a file may be asked besides.
-    fn file(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let file = self.any(dice)?;
-        let number = dice.number() as i64;
+    fn file(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let file = self.any(random)?;
+        let number = random.number() as i64;
         // SAFETY: no argument is memory, but for fstat's, which is its own.
         done(unsafe {
-            match dice.below(12) {
+            match random.below(12) {
                 0..=2 => {
-                    let flags = dice.pick(&[0, libc::O_NONBLOCK, libc::O_ASYNC, libc::O_DIRECT])
-                        | dice.pick(&[0, libc::O_APPEND, libc::O_NONBLOCK]);
+                    let flags = random.pick(&[0, libc::O_NONBLOCK, libc::O_ASYNC, libc::O_DIRECT])
+                        | random.pick(&[0, libc::O_APPEND, libc::O_NONBLOCK]);
                     libc::fcntl(file, libc::F_SETFL, flags)
                 }
                 3 => libc::fcntl(file, libc::F_SETOWN, libc::getpid()),
-                4 => libc::fcntl(file, F_SETSIG, dice.pick(&[0, libc::SIGIO, libc::SIGURG])),
-                5 => libc::flock(file, dice.below(16) as i32 | libc::LOCK_NB),
+                4 => libc::fcntl(file, F_SETSIG, random.pick(&[0, libc::SIGIO, libc::SIGURG])),
+                5 => libc::flock(file, random.below(16) as i32 | libc::LOCK_NB),
                 6 => libc::fsync(file),
                 7 => libc::ftruncate(file, number),
-                8 => {
-                    i32::from(libc::lseek(file, number, dice.below(6) as i32) == -1).wrapping_neg()
+                8 => i32::from(libc::lseek(file, number, random.below(6) as i32) == -1)
+                    .wrapping_neg(),
+                9 => {
+                    libc::fallocate(file, random.below(256) as i32, number, random.number() as i64)
                 }
-                9 => libc::fallocate(file, dice.below(256) as i32, number, dice.number() as i64),
-                10 => libc::posix_fadvise(file, number, 4096, dice.below(8) as i32),
+                10 => libc::posix_fadvise(file, number, 4096, random.below(8) as i32),
                 _ => {
                     let mut stat: libc::stat = zeroed();
                     libc::fstat(file, &raw mut stat)
@@ -543,29 +546,29 @@ impl Storm {
         })
     }
 
-    fn window(&self, dice: &mut Dice) -> usize {
-        self.windows + dice.below(WINDOWS as u64) as usize * WINDOW
+    fn window(&self, random: &mut Random) -> usize {
+        self.windows + random.below(WINDOWS as u64) as usize * WINDOW
     }
 
-    fn mmap(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let file = self.any(dice)?;
-        let at = self.window(dice) + dice.pick(&[0, 0, PAGE, WINDOW / 2]);
-        let mut region = dice.pick(&[MAP_META, MAP_CONSUMER, MAP_SLOTS, MAP_SLOTS, 3 << 32]);
+    fn mmap(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let file = self.any(random)?;
+        let at = self.window(random) + random.pick(&[0, 0, PAGE, WINDOW / 2]);
+        let mut region = random.pick(&[MAP_META, MAP_CONSUMER, MAP_SLOTS, MAP_SLOTS, 3 << 32]);
         let mut bytes = match region {
             MAP_META | MAP_CONSUMER => PAGE,
-            _ => PAGE * (1 + dice.below(64) as usize),
+            _ => PAGE * (1 + random.below(64) as usize),
         };
         let mut protection = if region == MAP_CONSUMER { libc::PROT_WRITE } else { 0 } | 1;
         let mut flags = libc::MAP_SHARED;
         // Most are right, or wrong in one thing.
-        match dice.below(16) {
-            0 => region = dice.number() & !(PAGE as u64 - 1),
-            1 => bytes = (1 + dice.number() as usize % (WINDOW / 2)).min(WINDOW / 2),
-            2 => protection = dice.below(8) as i32,
+        match random.below(16) {
+            0 => region = random.number() & !(PAGE as u64 - 1),
+            1 => bytes = (1 + random.number() as usize % (WINDOW / 2)).min(WINDOW / 2),
+            2 => protection = random.below(8) as i32,
             3 => flags = libc::MAP_PRIVATE,
-            4..=6 => region += dice.below(32) * PAGE as u64,
-            7 => region = region.wrapping_add(dice.number()),
-            8 => flags |= dice.pick(&[libc::MAP_POPULATE, libc::MAP_LOCKED, libc::MAP_NORESERVE]),
+            4..=6 => region += random.below(32) * PAGE as u64,
+            7 => region = region.wrapping_add(random.number()),
+            8 => flags |= random.pick(&[libc::MAP_POPULATE, libc::MAP_LOCKED, libc::MAP_NORESERVE]),
             _ => {}
         }
         flags |= libc::MAP_FIXED;
@@ -592,14 +595,14 @@ impl Storm {
     }
 
     /// Pulls at a mapping.
-    fn remap(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let window = self.window(dice);
-        let at = window + dice.below(8) as usize * PAGE;
-        let bytes = PAGE * (1 + dice.below(16) as usize);
-        let other = self.window(dice) + WINDOW / 2;
+    fn remap(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let window = self.window(random);
+        let at = window + random.below(8) as usize * PAGE;
+        let bytes = PAGE * (1 + random.below(16) as usize);
+        let other = self.window(random) + WINDOW / 2;
         // SAFETY: all ranges lie in the windows, in which no reference points.
         unsafe {
-            match dice.below(12) {
+            match random.below(12) {
                 0..=1 => {
                     let unmapped = done(libc::munmap(pointer(at), bytes));
                     self.reserve_again(at, bytes);
@@ -607,26 +610,26 @@ impl Storm {
                 }
                 2..=3 => {
                     let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-                    let flags = flags | dice.pick(&[0, 0, 0, libc::MREMAP_DONTUNMAP]);
-                    let from = dice.pick(&[at, window, window]);
-                    let old = dice.pick(&[0, PAGE, bytes]);
-                    let new = dice.pick(&[PAGE, bytes, old.max(PAGE)]);
+                    let flags = flags | random.pick(&[0, 0, 0, libc::MREMAP_DONTUNMAP]);
+                    let from = random.pick(&[at, window, window]);
+                    let old = random.pick(&[0, PAGE, bytes]);
+                    let new = random.pick(&[PAGE, bytes, old.max(PAGE)]);
                     let moved = libc::mremap(pointer(from), old, new, flags, pointer::<u8>(other));
                     let moved = if moved == libc::MAP_FAILED { Err(Errno::last()) } else { Ok(()) };
                     // Either end of it may be a hole now.
                     self.fill_holes();
                     moved
                 }
-                4..=5 => done(libc::mprotect(pointer(at), bytes, dice.below(8) as i32)),
+                4..=5 => done(libc::mprotect(pointer(at), bytes, random.below(8) as i32)),
                 6..=8 => {
                     // None of those that break memory for good, which root may.
-                    let advice = dice.pick(&[
+                    let advice = random.pick(&[
                         0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22,
                         23, 24, 25, 102, 103,
                     ]);
                     done(libc::madvise(pointer(at), bytes, advice))
                 }
-                9 => done(libc::msync(pointer(at), bytes, dice.below(8) as i32)),
+                9 => done(libc::msync(pointer(at), bytes, random.below(8) as i32)),
                 10 => done(libc::mlock(pointer(at), bytes)),
                 _ => done(libc::munlock(pointer(at), bytes)),
             }
@@ -646,18 +649,18 @@ impl Storm {
     }
 
     /// Has the kernel read and write mapped memory for us: what cannot be touched is an error.
-    fn touch(&mut self, dice: &mut Dice) -> Result<(), Errno> {
-        let at = self.window(dice) + dice.pick(&[0, 0, 0, PAGE, WINDOW / 2]);
-        let bytes = dice.pick(&[4, 64, PAGE]);
+    fn touch(&mut self, random: &mut Random) -> Result<(), Errno> {
+        let at = self.window(random) + random.pick(&[0, 0, 0, PAGE, WINDOW / 2]);
+        let bytes = random.pick(&[4, 64, PAGE]);
         let (from, to) = (self.pipe.0.as_raw_fd(), self.pipe.1.as_raw_fd());
         let mut junk = [0; 64];
-        dice.fill(&mut junk);
+        random.fill(&mut junk);
         // Near zero an index may be a good one.
-        junk[..4].copy_from_slice(&(dice.number() as u32).to_ne_bytes());
+        junk[..4].copy_from_slice(&(random.number() as u32).to_ne_bytes());
         // SAFETY: the windows are no memory of this program's; `junk` is its own.
         unsafe {
             while libc::read(from, pointer(self.arena), ARENA) > 0 {}
-            if dice.once_in(2) {
+            if random.once_in(2) {
                 done(libc::write(to, pointer(at), bytes) as i64)
             } else {
                 done(libc::write(to, junk.as_ptr().cast(), bytes.min(64)) as i64)?;
@@ -666,7 +669,7 @@ impl Storm {
         }
     }
 
-    fn sysfs(&mut self, dice: &mut Dice) -> Result<(), Errno> {
+    fn sysfs(&mut self, random: &mut Random) -> Result<(), Errno> {
         const ATTRIBUTES: [&str; 10] = [
             "source",
             "frame_bytes",
@@ -697,18 +700,18 @@ impl Storm {
             "\n",
             "\0",
         ];
-        let device = &self.devices[dice.below(self.devices.len() as u64) as usize];
+        let device = &self.devices[random.below(self.devices.len() as u64) as usize];
         let name = device.rsplit('/').next().unwrap_or_default();
-        let path = format!("/sys/class/misc/{name}/{}", dice.pick(&ATTRIBUTES));
-        let write = dice.once_in(2);
-        let offset = if dice.once_in(8) { dice.number() as i64 & i64::MAX } else { 0 };
-        let mut value = dice.pick(&VALUES).as_bytes().to_vec();
-        match dice.below(8) {
+        let path = format!("/sys/class/misc/{name}/{}", random.pick(&ATTRIBUTES));
+        let write = random.once_in(2);
+        let offset = if random.once_in(8) { random.number() as i64 & i64::MAX } else { 0 };
+        let mut value = random.pick(&VALUES).as_bytes().to_vec();
+        match random.below(8) {
             0 => {
-                value.resize(dice.pick(&[1, 7, 4095, 4096, 8192]), 0);
-                dice.fill(&mut value);
+                value.resize(random.pick(&[1, 7, 4095, 4096, 8192]), 0);
+                random.fill(&mut value);
             }
-            1 => value = (dice.number() as u32).to_string().into_bytes(),
+            1 => value = (random.number() as u32).to_string().into_bytes(),
             2 => value.push(b'\n'),
             _ => {}
         }
@@ -720,17 +723,17 @@ impl Storm {
             if write {
                 libc::pwrite(file, value.as_ptr().cast(), value.len(), offset) as i64
             } else {
-                let bytes = dice.pick(&[1, 64, self.text.len()]);
+                let bytes = random.pick(&[1, 64, self.text.len()]);
                 libc::pread(file, self.text.as_mut_ptr().cast(), bytes, offset) as i64
             }
         })
     }
 
-    fn netlink(&mut self, dice: &mut Dice) -> Result<(), Errno> {
+    fn netlink(&mut self, random: &mut Random) -> Result<(), Errno> {
         let socket = self.netlink.as_raw_fd();
-        if dice.once_in(16) {
+        if random.once_in(16) {
             let (level, group) = (libc::SOL_NETLINK, self.group);
-            let option = dice.pick(&[
+            let option = random.pick(&[
                 libc::NETLINK_ADD_MEMBERSHIP,
                 libc::NETLINK_DROP_MEMBERSHIP,
                 libc::NETLINK_EXT_ACK,
@@ -742,7 +745,7 @@ impl Storm {
                 libc::setsockopt(socket, level, option, (&raw const group).cast(), 4)
             });
         }
-        let message = request(dice, self.family);
+        let message = request(random, self.family);
         // SAFETY: the buffers are as long as is said.
         unsafe {
             let sent = libc::send(socket, message.as_ptr().cast(), message.len(), 0);
@@ -774,29 +777,29 @@ const F_SETSIG: libc::c_int = 10;
 const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
 
 /// A shape that can be had, or nearly one.
-fn config(dice: &mut Dice) -> Config {
-    let interval_us = dice.pick(&[0, 0, 50, 200, 1000, 20_000, 60_000_000]);
+fn config(random: &mut Random) -> Config {
+    let interval_us = random.pick(&[0, 0, 50, 200, 1000, 20_000, 60_000_000]);
     let mut config = Config {
-        source: dice.below(3) as u32,
-        frame_bytes: dice.pick(&[4, 64, 4032, 4036, 4096, 4096, 8192, 65_536, 300_000, 1 << 20]),
-        slots: dice.pick(&[2, 2, 4, 8, 16]),
-        policy: if interval_us == 0 { 0 } else { dice.below(2) as u32 },
+        source: random.below(3) as u32,
+        frame_bytes: random.pick(&[4, 64, 4032, 4036, 4096, 4096, 8192, 65_536, 300_000, 1 << 20]),
+        slots: random.pick(&[2, 2, 4, 8, 16]),
+        policy: if interval_us == 0 { 0 } else { random.below(2) as u32 },
         interval_us,
         ..GOOD
     };
-    match dice.below(12) {
-        0 => config.source = dice.number() as u32,
-        1 => config.frame_bytes = dice.number() as u32,
-        2 => config.slots = dice.number() as u32,
-        3 => config.policy = dice.number() as u32,
-        4 => config.interval_us = dice.number() as u32,
-        5 => config.flags = dice.number() as u32,
-        6 => config.reserved[dice.below(3) as usize] = dice.number(),
+    match random.below(12) {
+        0 => config.source = random.number() as u32,
+        1 => config.frame_bytes = random.number() as u32,
+        2 => config.slots = random.number() as u32,
+        3 => config.policy = random.number() as u32,
+        4 => config.interval_us = random.number() as u32,
+        5 => config.flags = random.number() as u32,
+        6 => config.reserved[random.below(3) as usize] = random.number(),
         7 => (config.slots, config.frame_bytes) = (1024, 4),
         _ => {}
     }
     // Rings of any size are another test's: here they would take all of the time.
-    if u64::from(config.frame_bytes) * u64::from(config.slots) > 4 << 20 && !dice.once_in(32) {
+    if u64::from(config.frame_bytes) * u64::from(config.slots) > 4 << 20 && !random.once_in(32) {
         config.slots = 2;
         config.frame_bytes = config.frame_bytes.min(1 << 20);
     }
@@ -804,38 +807,38 @@ fn config(dice: &mut Dice) -> Config {
 }
 
 /// A netlink message: a request that may be answered, or nearly one, or none at all.
-fn request(dice: &mut Dice, family: u16) -> Vec<u8> {
+fn request(random: &mut Random, family: u16) -> Vec<u8> {
     let mut body = Vec::new();
-    let verb = match dice.below(8) {
+    let verb = match random.below(8) {
         0..=3 => Verb::DeviceGet as u8,
         4..=6 => Verb::DeviceSet as u8,
-        _ => dice.number() as u8,
+        _ => random.number() as u8,
     };
-    let version = if dice.once_in(16) { dice.number() as u8 } else { 1 };
+    let version = if random.once_in(16) { random.number() as u8 } else { 1 };
     body.extend([verb, version, 0, 0]);
-    if !dice.once_in(8) {
-        attribute(&mut body, Attribute::Id as u16, &(dice.below(3) as u32).to_ne_bytes());
+    if !random.once_in(8) {
+        attribute(&mut body, Attribute::Id as u16, &(random.below(3) as u32).to_ne_bytes());
     }
-    if verb != Verb::DeviceGet as u8 || dice.once_in(8) {
-        attributes(dice, &mut body, 0);
+    if verb != Verb::DeviceGet as u8 || random.once_in(8) {
+        attributes(random, &mut body, 0);
     }
-    let flags = match dice.below(8) {
+    let flags = match random.below(8) {
         0..=3 => libc::NLM_F_REQUEST | libc::NLM_F_ACK,
         4..=5 => libc::NLM_F_REQUEST | libc::NLM_F_DUMP,
         6 => libc::NLM_F_REQUEST,
-        _ => dice.number() as i32,
+        _ => random.number() as i32,
     };
     let mut bytes = (16 + body.len()) as u32;
-    match dice.below(24) {
-        0 => bytes = dice.number() as u32,
-        1 => bytes = bytes.wrapping_sub(dice.below(8) as u32),
+    match random.below(24) {
+        0 => bytes = random.number() as u32,
+        1 => bytes = bytes.wrapping_sub(random.below(8) as u32),
         // Longer than what follows.
-        2 => bytes += dice.below(64) as u32,
+        2 => bytes += random.below(64) as u32,
         _ => {}
     }
-    if dice.once_in(24) {
-        let at = dice.below(body.len() as u64) as usize;
-        body[at] ^= 1 << dice.below(8);
+    if random.once_in(24) {
+        let at = random.below(body.len() as u64) as usize;
+        body[at] ^= 1 << random.below(8);
     }
     let mut message = Vec::new();
     message.extend(bytes.to_ne_bytes());
@@ -844,8 +847,8 @@ fn request(dice: &mut Dice, family: u16) -> Vec<u8> {
     message.extend(1_u32.to_ne_bytes());
     message.extend(0_u32.to_ne_bytes());
     message.extend(body);
-    if dice.once_in(24) {
-        message.truncate(dice.below(message.len() as u64) as usize + 1);
+    if random.once_in(24) {
+        message.truncate(random.below(message.len() as u64) as usize + 1);
     }
     message
 }
@@ -858,7 +861,7 @@ fn attribute(body: &mut Vec<u8>, ty: u16, value: &[u8]) {
 }
 
 /// Several attributes, of good types and others, nested or not, with lengths that may be wrong.
-fn attributes(dice: &mut Dice, body: &mut Vec<u8>, depth: u32) {
+fn attributes(random: &mut Random, body: &mut Vec<u8>, depth: u32) {
     const SETTINGS: [Attribute; 5] = [
         Attribute::Source,
         Attribute::FrameBytes,
@@ -866,37 +869,37 @@ fn attributes(dice: &mut Dice, body: &mut Vec<u8>, depth: u32) {
         Attribute::Policy,
         Attribute::IntervalUs,
     ];
-    for _ in 0..dice.below(5) {
-        let ty = match dice.below(6) {
-            0..=3 => dice.pick(&SETTINGS) as u16,
-            4 => dice.below(u64::from(ATTRIBUTE_MAX) + 3) as u16,
+    for _ in 0..random.below(5) {
+        let ty = match random.below(6) {
+            0..=3 => random.pick(&SETTINGS) as u16,
+            4 => random.below(u64::from(ATTRIBUTE_MAX) + 3) as u16,
             // With the flags that say nested or in network order.
-            _ => dice.next() as u16,
+            _ => random.next() as u16,
         };
         let start = body.len();
-        match dice.below(12) {
+        match random.below(12) {
             0 if depth < 4 => {
                 let mut inner = Vec::new();
-                attributes(dice, &mut inner, depth + 1);
+                attributes(random, &mut inner, depth + 1);
                 attribute(body, ty | 0x8000, &inner);
             }
             1 => {
-                let mut junk = vec![0; dice.below(80) as usize];
-                dice.fill(&mut junk);
+                let mut junk = vec![0; random.below(80) as usize];
+                random.fill(&mut junk);
                 attribute(body, ty, &junk);
             }
             2 => attribute(body, ty, b"no end"),
             _ if ty == Attribute::Source as u16 => {
-                attribute(body, ty, dice.pick(&[&b"pattern\0"[..], b"gpio\0", b"systimer\0"]));
+                attribute(body, ty, random.pick(&[&b"pattern\0"[..], b"gpio\0", b"systimer\0"]));
             }
-            3..=5 => attribute(body, ty, &(dice.number() as u32).to_ne_bytes()),
+            3..=5 => attribute(body, ty, &(random.number() as u32).to_ne_bytes()),
             _ => {
-                let good = dice.pick(&[0_u32, 1, 4, 16, 1000, 4096]);
+                let good = random.pick(&[0_u32, 1, 4, 16, 1000, 4096]);
                 attribute(body, ty, &good.to_ne_bytes());
             }
         }
-        if dice.once_in(16) {
-            let length = (dice.number() as u16).to_ne_bytes();
+        if random.once_in(16) {
+            let length = (random.number() as u16).to_ne_bytes();
             body[start..start + 2].copy_from_slice(&length);
         }
     }
