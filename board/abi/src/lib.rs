@@ -29,3 +29,8 @@ pub mod pattern;
 pub mod ring;
 pub mod stream;
 pub mod uapi;
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
