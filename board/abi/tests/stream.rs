@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The bounds of a stream's shape, each from both sides.
+//! The limits of a stream's parameters, each tested on both sides.
 
 use dmaframe_abi::stream::{
     FRAME_BYTES_MAX, Fault, INTERVAL_US_MAX, INTERVAL_US_MIN, Policy, RING_BYTES_MAX, Shape,
@@ -69,14 +69,14 @@ fn drop_needs_an_interval() {
 
 #[test]
 fn ring_bytes() {
-    // 1,024 slots of 256 KiB are the limit exactly; a page more each is over it.
+    // 1,024 slots of 256 KiB are exactly the limit; a page more in each is over it.
     let shape = Shape { slots: 1024, frame_bytes: 256 * 1024 - 64, ..SHAPE };
     assert_eq!(u64::from(shape.slot_stride(PAGE)) * 1024, RING_BYTES_MAX);
     assert_eq!(check(shape), Ok(()));
     let over = (256 * 1024 + 4096) * 1024;
     let shape = Shape { frame_bytes: 256 * 1024 - 60, ..shape };
     assert_eq!(check(shape), Err(ShapeError::RingBytes(over)));
-    // The largest product there is does not wrap.
+    // The largest possible product does not overflow.
     let shape = Shape { slots: 1024, frame_bytes: FRAME_BYTES_MAX, ..SHAPE };
     assert_eq!(check(shape), Err(ShapeError::RingBytes(((16 << 20) + 4096) * 1024)));
     // Larger pages round further up.
