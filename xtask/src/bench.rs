@@ -31,9 +31,14 @@ use crate::host::progress::{Step, say};
 use crate::kernel::module;
 use crate::kernel::{self, Flavour};
 
-const RESULTS: &str = "tests/bench/RESULTS.md";
-const CHART: &str = "tests/bench/chart.svg";
-const FIGURES: &str = "tests/bench/results.json";
+/// The directory of the published results, which are those of a full run.
+const PUBLISHED: &str = "tests/bench";
+/// The directory of the results of a quick run, and of the samples of every run.
+const SCRATCH: &str = "target/bench";
+/// The files in either directory. The page refers to the chart by this name.
+const PAGE: &str = "RESULTS.md";
+const CHART: &str = "chart.svg";
+const FIGURES: &str = "results.json";
 const IMAGE: &str = "target/image/images/sdcard.img";
 const SAMPLES: &str = "/tmp/samples";
 /// Time limit of a guest, long enough for a busy host.
@@ -54,7 +59,8 @@ const MEASURE: &str = include_str!("../bench/measure");
 /// Arguments of `cargo xtask bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Measure fewer and shorter rounds, in 2 instead of 5 to 10 minutes
+    /// Measure fewer and shorter rounds, in 2 instead of 5 to 10 minutes. The results go to
+    /// target/bench instead of tests/bench
     #[arg(long)]
     quick: bool,
     /// Also write the results, as JSON, to this file
@@ -70,6 +76,11 @@ impl Bench {
     /// How often a guest is booted to measure the time to the first frame.
     fn boots(&self) -> usize {
         if self.quick { 3 } else { 5 }
+    }
+
+    /// Where the results go, in the checkout.
+    fn directory(&self) -> &'static str {
+        if self.quick { SCRATCH } else { PUBLISHED }
     }
 
     fn command(&self) -> &'static str {
@@ -108,7 +119,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     }
     let samples = Samples::parse(&text)?;
     // The samples, for other statistics.
-    write(&checkout.join("target/bench/samples.jsonl"), &text)?;
+    write(&checkout.join(SCRATCH).join("samples.jsonl"), &text)?;
 
     let environment = Environment {
         command: bench.command().to_owned(),
@@ -131,19 +142,20 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
         build_seconds: build_seconds(&guest, checkout, warm)?,
     };
     let figures = figures::figures(&samples, &environment)?;
-    let previous = previous(&checkout.join(FIGURES))?;
+    let directory = checkout.join(bench.directory());
+    let previous = previous(&directory.join(FIGURES))?;
 
     let text = format!("{figures:#}\n");
-    write(&checkout.join(FIGURES), &text)?;
+    write(&directory.join(FIGURES), &text)?;
     if let Some(path) = &bench.json {
         write(path, &text)?;
     }
     let headlines = headline::headlines(&figures);
-    write(&checkout.join(CHART), &chart::draw(&headlines))?;
+    write(&directory.join(CHART), &chart::draw(&headlines))?;
     let results = page::markdown(&samples, &environment, &figures, previous.as_ref());
-    write(&checkout.join(RESULTS), &results)?;
+    write(&directory.join(PAGE), &results)?;
     print!("{}", headline::summary(&headlines));
-    say(format_args!("results: {RESULTS}, {CHART}, {FIGURES}"));
+    say(format_args!("results: {PAGE}, {CHART} and {FIGURES} in {}", bench.directory()));
     Ok(0)
 }
 
@@ -182,7 +194,7 @@ fn measure(
             module.file_name().context("the path of a module has no file name")?.to_string_lossy();
         put.push((module.clone(), format!("/root/modules/{name}")));
     }
-    let directory = guest.checkout().join("target/bench");
+    let directory = guest.checkout().join(SCRATCH);
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
     let file = directory.join("guest.jsonl");
     let command = ["sh", "-c", MEASURE, "bench", bench.extent(), SAMPLES]
@@ -206,7 +218,7 @@ fn measure(
 
 /// Sizes in bytes of the module, the command, the kernel and the image.
 fn sizes(guest: &Guest, checkout: &Path) -> Result<Map<String, Value>> {
-    let stripped = checkout.join("target/bench/dmaframe.ko");
+    let stripped = checkout.join(SCRATCH).join("dmaframe.ko");
     let mut strip = guest.builder().command("aarch64-linux-gnu-strip");
     strip.args(["--strip-debug", "-o"]).arg(guest.builder().inside(&stripped)?);
     strip.arg(guest.builder().inside(guest.module())?);
@@ -260,4 +272,16 @@ fn write(path: &Path, text: &str) -> Result<()> {
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().context("starting a command")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_run_does_not_replace_the_published_results() {
+        let directory = |quick| Bench { quick, json: None }.directory();
+        assert_eq!(directory(false), PUBLISHED);
+        assert_ne!(directory(true), PUBLISHED);
+    }
 }

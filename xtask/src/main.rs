@@ -38,8 +38,8 @@ struct Arguments {
 enum Task {
     /// Compare the performance of dmaframe with other ways to move data, in one guest.
     ///
-    /// Writes RESULTS.md, chart.svg and results.json in tests/bench. Takes 5 to 10 minutes; the
-    /// first run also builds one more kernel.
+    /// Prints the ratios, and writes RESULTS.md, chart.svg and results.json to tests/bench. Takes 5
+    /// to 10 minutes; the first run also builds one more kernel.
     Bench(bench::Bench),
     /// Boot the guest, run a command in it as root, and exit with the command's status.
     ///
