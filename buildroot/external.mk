@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
-# The project's sources lie around this directory.
+# This directory is part of the project's checkout.
 DMAFRAME_CHECKOUT = $(realpath $(BR2_EXTERNAL_DMAFRAME_PATH)/..)
 
-# What a package of ours copies of it, and how its crates get there: Buildroot
-# vendors crates into the archives that it downloads, and ours are not
-# downloaded. Every crate is checked against the hash in Cargo.lock.
+# Buildroot vendors crates into the archives that it downloads. These packages
+# are copied from the checkout instead, so they vendor their crates in a hook.
+# cargo checks every crate against the hash in Cargo.lock.
 DMAFRAME_RSYNC_EXCLUSIONS = --exclude=/target --exclude=/vendor
 
 define DMAFRAME_VENDOR_CRATES
@@ -20,5 +20,6 @@ endef
 
 include $(sort $(wildcard $(BR2_EXTERNAL_DMAFRAME_PATH)/package/*/*.mk))
 
-# Here and not in the extension, since the kernel's package sets it anew.
+# Not in linux/linux-ext-published-hash.mk: the kernel's package, which is read
+# later, assigns LINUX_HASH_FILES.
 LINUX_HASH_FILES += $(LINUX_PUBLISHED_HASH)

@@ -23,8 +23,10 @@ mod channel;
 mod debugfs;
 mod device;
 mod engine;
+mod event;
 #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
 mod fault;
+mod hardware;
 mod netlink;
 mod pacer;
 mod registry;
@@ -167,8 +169,9 @@ fn attach(
     };
     let engine = KBox::new(engine, GFP_KERNEL)?;
     let irq = pdev.irq_by_index(index)?.irq();
-    let (place, channel) =
-        registry::Place::take(|id| Channel::new(id, dev, engine, irq, sources, reference))?;
+    let (place, channel) = registry::Place::take(|id| {
+        Channel::new(id, dev, engine, irq, sources, reference, &netlink::LISTENER)
+    })?;
     // From here on every way out shuts the channel down.
     let stop = ShutDown(channel.clone());
     dev_info!(

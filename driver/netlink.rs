@@ -14,10 +14,14 @@ use crate::{
         Request, //
     },
     channel::{
-        fault_of,
-        Channel,
-        Settings,
-        SettingsError,
+        settings::{
+            Settings,
+            SettingsError, //
+        },
+        Channel, //
+    },
+    event::{
+        Listener,
         Snapshot, //
     },
     registry, //
@@ -69,13 +73,13 @@ fn find(request: &Request<'_>) -> Result<Arc<Channel>> {
     })
 }
 
-fn fill(channel: &Channel, now: &Snapshot, message: &mut Message) -> Result {
+fn fill(now: &Snapshot<'_>, message: &mut Message) -> Result {
     let (shape, stats) = (&now.shape, &now.stats);
-    message.put_u32(Attribute::Id as u16, channel.id)?;
-    message.put_string(Attribute::Name as u16, &channel.name)?;
-    message.put_u32(Attribute::Channel as u16, channel.engine_channel())?;
+    message.put_u32(Attribute::Id as u16, now.id)?;
+    message.put_string(Attribute::Name as u16, now.name)?;
+    message.put_u32(Attribute::Channel as u16, now.channel)?;
     message.put_u32(Attribute::State as u16, now.state as u32)?;
-    message.put_string(Attribute::Source as u16, channel.source_name(shape.source))?;
+    message.put_string(Attribute::Source as u16, now.source)?;
     message.put_u32(Attribute::FrameBytes as u16, shape.frame_bytes)?;
     message.put_u32(Attribute::Slots as u16, shape.slots)?;
     message.put_u32(Attribute::Policy as u16, shape.policy as u32)?;
@@ -84,21 +88,28 @@ fn fill(channel: &Channel, now: &Snapshot, message: &mut Message) -> Result {
     message.put_uint(Attribute::Lost as u16, stats.lost)?;
     message.put_uint(Attribute::Bytes as u16, stats.bytes)?;
     message.put_uint(Attribute::Errors as u16, stats.errors)?;
-    message.put_u32(Attribute::Fault as u16, fault_of(stats) as u32)
+    message.put_u32(Attribute::Fault as u16, now.fault() as u32)
 }
 
-/// Tells the group what happened to a channel.
-pub(crate) fn send(channel: &Channel, now: &Snapshot, event: Event) {
-    let sent = FAMILY.multicast(Command::DeviceEvent as u8, |message| {
-        message.put_u32(Attribute::Event as u16, event as u32)?;
-        fill(channel, now, message)
-    });
-    if let Err(error) = sent {
-        pr_warn!(
-            "event {} of device {} was not sent: {error:?}\n",
-            event.name(),
-            channel.id
-        );
+/// Sends events to the multicast group.
+pub(crate) struct Group;
+
+/// The group's listener, for every channel.
+pub(crate) static LISTENER: Group = Group;
+
+impl Listener for Group {
+    fn send(&self, now: &Snapshot<'_>, event: Event) {
+        let sent = FAMILY.multicast(Command::DeviceEvent as u8, |message| {
+            message.put_u32(Attribute::Event as u16, event as u32)?;
+            fill(now, message)
+        });
+        if let Err(error) = sent {
+            pr_warn!(
+                "event {} of device {} was not sent: {error:?}\n",
+                event.name(),
+                now.id
+            );
+        }
     }
 }
 
@@ -124,14 +135,14 @@ impl Commands for Devices {
 
     fn get(request: &Request<'_>, reply: &mut Message) -> Result {
         let channel = find(request)?;
-        fill(&channel, &channel.snapshot(), reply)
+        fill(&channel.snapshot(), reply)
     }
 
     fn dump(index: usize, message: &mut Message) -> Result<bool> {
         let Some(channel) = registry::nth(index) else {
             return Ok(false);
         };
-        fill(&channel, &channel.snapshot(), message)?;
+        fill(&channel.snapshot(), message)?;
         Ok(true)
     }
 

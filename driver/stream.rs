@@ -6,44 +6,32 @@
 //! reclaim -> plan -> start -> (interrupt) -> complete: publish -> reclaim ...
 //! ```
 
+mod schedule;
+
 use crate::{
-    abstractions::{
-        dma::{
-            Direction,
-            Mapping, //
-        },
-        irq_thread::Wake,
-        pages::Pages, //
-    },
-    channel::Events,
+    abstractions::irq_thread::Wake,
     engine::Engine,
+    event::Events,
+    hardware::Hardware,
     pacer::Pacer,
     ring::{
         Ring,
         SlotMap, //
     },
-    source::{
-        Reference,
-        Source, //
-    }, //
+    source::Source, //
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
     frame::{self, Header, HEADER_BYTES, MAGIC, VERSION},
     netlink::Event,
     ring::{Producer, DETACHED, FAULTED, STOPPED},
-    stream::{Fault, Policy, Shape, State},
+    stream::{Fault, Shape, State},
     uapi::{Config, Stats},
 };
-use dmaframe_engine::chain::{plan_frame, CHAIN_BYTES_MAX};
 use kernel::{
-    device::Device,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    },
+    sync::Arc,
     time::{
         hrtimer::HrTimerExpires,
         Delta,
@@ -52,55 +40,10 @@ use kernel::{
     }, //
 };
 
-/// Memory for a chain: 1,024 descriptors of 32 bytes.
-const POOL_ORDER: u32 = 3;
 /// A chain that takes longer than this has failed.
 const CHAIN_SECONDS: i64 = 5;
 /// How often the watchdog looks, and statistics are sent.
 const WATCH_SECONDS: i64 = 1;
-
-/// What a stream needs of the bound device.
-pub(crate) struct Hardware {
-    device: ARef<Device>,
-    reference: Arc<Reference>,
-    // Before the pages: it is unmapped before they are freed.
-    pool_map: Mapping,
-    pool: Pages,
-    /// Where chains are written before they go to the pool in one piece.
-    draft: KVec<u8>,
-}
-
-impl Hardware {
-    /// For a bound `device`. Dropped by [`crate::channel::Channel::shut_down`], before unbind.
-    pub(crate) fn new(
-        device: ARef<Device>,
-        reference: Arc<Reference>,
-        engine: &dyn Engine,
-    ) -> Result<Self> {
-        let pool = Pages::new(POOL_ORDER)?;
-        // SAFETY: `device` is bound until `shut_down` has dropped this; the pages are dropped
-        // after the mapping.
-        let pool_map = unsafe { Mapping::new(&device, &pool, Direction::ToDevice)? };
-        for bus in [pool_map.bus(), reference.bus()] {
-            if !engine.reaches(bus) {
-                dev_err!(
-                    device,
-                    "memory has DMA address {bus:#x}, which the engine does not reach coherently: \
-                     move the node under /soc, whose dma-ranges give the bus alias\n"
-                );
-                return Err(EINVAL);
-            }
-        }
-        let draft = KVec::from_elem(0, pool.bytes(), GFP_KERNEL)?;
-        Ok(Self {
-            device,
-            reference,
-            pool_map,
-            pool,
-            draft,
-        })
-    }
-}
 
 /// A chain that the engine runs.
 struct Flight {
@@ -126,6 +69,8 @@ pub(crate) struct Stream {
     pub(crate) ring: Arc<Ring>,
     producer: Producer,
     run: Run,
+    /// The consumer index that returns the frame which read(2) gave in part, and the bytes given.
+    partly_read: Option<(u32, usize)>,
     /// A fault that nobody was told of yet.
     news: Option<Fault>,
     pace: Option<Pacer>,
@@ -150,13 +95,14 @@ impl Stream {
         let ring = Arc::new(Ring::new(&shape, stamp_hz)?, GFP_KERNEL)?;
         // SAFETY: The device is bound for as long as there is a `Hardware`; streams are dropped
         // before it, and the ring after the maps.
-        let maps = unsafe { ring.map_slots(&hardware.device)? };
+        let maps = unsafe { ring.map_slots(hardware.device())? };
         Ok(Self {
             shape,
             maps,
             ring,
             producer: Producer::new(shape.slots).ok_or(EINVAL)?,
             run: Run::Stopped,
+            partly_read: None,
             news: None,
             pace: None,
             watch: None,
@@ -224,13 +170,27 @@ impl Stream {
         self.producer.oldest()
     }
 
-    /// Returns the oldest frame in the name of the reader.
-    pub(crate) fn return_oldest(&mut self) {
-        if self.producer.ready() > 0 {
-            self.ring
-                .consumer()
-                .consumer
-                .store(self.producer.after_oldest(), Release);
+    /// Bytes of the oldest frame that read(2) has given already.
+    pub(crate) fn read_offset(&self) -> usize {
+        match self.partly_read {
+            // Another index: the program has returned the frame through the consumer page.
+            Some((after, bytes)) if after == self.producer.after_oldest() => bytes,
+            _ => 0,
+        }
+    }
+
+    /// read(2) has given `bytes` more of the oldest frame. The last of them return the frame.
+    pub(crate) fn count_read(&mut self, bytes: usize) {
+        if self.producer.ready() == 0 {
+            return;
+        }
+        let after = self.producer.after_oldest();
+        let done = self.read_offset() + bytes;
+        if done < self.frame_bytes() {
+            self.partly_read = Some((after, done));
+        } else {
+            self.partly_read = None;
+            self.ring.consumer().consumer.store(after, Release);
             self.reclaim();
         }
     }
@@ -434,6 +394,11 @@ impl Stream {
                 self.skip_late(self.producer.free().saturating_sub(taken), events);
                 return;
             }
+            // The chain goes on: only what the reader returned is news, and poll(2) depends on it.
+            Run::Flying(_) => {
+                self.reclaim();
+                return;
+            }
             _ => return,
         }
         if !self.reclaim() {
@@ -450,67 +415,7 @@ impl Stream {
         }
     }
 
-    /// How many frames the next chain should make, or `None` for no chain. What is due and has no
-    /// slot is counted as lost, or waits, as the policy says.
-    fn frames_to_take(&mut self, events: &mut Events) -> Option<u32> {
-        let mut free = self.producer.free();
-        // No more than half of the ring at a time, so that reader and engine overlap.
-        let half = self.shape.slots / 2;
-        let bytes = self.shape.frame_bytes + HEADER_BYTES as u32;
-        let most = (CHAIN_BYTES_MAX / bytes).max(1).min(half);
-        if self.pace.is_some() {
-            self.skip_late(free, events);
-            free = self.due as u32;
-        } else {
-            if free < if self.filling { most } else { half } {
-                self.filling = false;
-                self.producer.ask_kick(self.ring.meta());
-                if !self.reclaim() {
-                    self.fail(Fault::Consumer, events);
-                    return None;
-                }
-                free = self.producer.free();
-                if free < half {
-                    return None;
-                }
-            }
-            self.filling = true;
-        }
-        if free == 0 {
-            return None;
-        }
-        self.producer.clear_kick(self.ring.meta());
-        Some(free.min(most))
-    }
-
-    /// Forgets what is due beyond `free` slots: lost, or not made, as the policy says.
-    fn skip_late(&mut self, free: u32, events: &mut Events) {
-        let late = self.due.saturating_sub(free.into());
-        self.due -= late;
-        if self.shape.policy == Policy::Drop {
-            self.lose(late, events);
-        }
-    }
-
-    fn lose(&mut self, frames: u64, events: &mut Events) {
-        if frames == 0 {
-            return;
-        }
-        // Whatever is lost before the next frame is taken is one gap in the stream.
-        if self.lost_before == 0 {
-            self.stats.overruns += 1;
-            // A reader at its limit begins to lose again and again: one event a second will do.
-            if !core::mem::replace(&mut self.overrun_told, true) {
-                events.add(Event::Overrun);
-            }
-        }
-        self.sequence += frames;
-        self.lost_before += frames;
-        self.stats.lost += frames;
-        self.show_counters();
-    }
-
-    /// Plans a chain of up to `frames` frames and starts it.
+    /// Starts a chain of up to `frames` frames.
     fn launch(
         &mut self,
         hardware: &mut Hardware,
@@ -518,48 +423,28 @@ impl Stream {
         source: &Source,
         frames: u32,
     ) -> Result {
-        let (limits, stamp) = (engine.limits(), engine.stamp().bus);
-        let (sequence, bytes) = (self.sequence, self.shape.frame_bytes);
         let (producer, maps) = (&self.producer, &self.maps);
-        let reference = &hardware.reference;
-        let encoded = engine
-            .encode(
-                &mut hardware.draft,
-                hardware.pool_map.bus(),
-                &mut |n, plan| {
-                    let map = match maps.get(producer.slot(n)) {
-                        Some(map) if n < frames => map,
-                        _ => return Ok(false),
-                    };
-                    let origin = source.origin(sequence + u64::from(n), reference);
-                    plan_frame(&limits, stamp, &origin, map.blocks(), bytes, plan)?;
-                    Ok(true)
-                },
-            )
-            .map_err(|error| {
-                pr_err!("{}\n", format_args!("{error}"));
-                EINVAL
+        let frames =
+            hardware.encode(engine, source, self.sequence, self.shape.frame_bytes, |n| {
+                maps.get(producer.slot(n)).filter(|_| n < frames)
             })?;
-        let chain = hardware.draft.get(..encoded.bytes).ok_or(EFAULT)?;
-        hardware.pool.write(0, chain)?;
-        hardware.pool_map.sync_for_device(encoded.bytes);
-        for n in 0..encoded.frames {
+        for n in 0..frames {
             let slot = self.producer.slot(n);
-            // An end stamp that is not zero will prove that the engine has been here.
+            // A non-zero end stamp proves later that the engine has completed the frame.
             self.ring.write_header(slot, &Header::default())?;
             self.maps.get(slot).ok_or(EFAULT)?.to_device();
         }
         // All state first: the interrupt may come before `start` returns.
         self.run = Run::Flying(Flight {
             first: self.sequence,
-            frames: encoded.frames,
+            frames,
             lost_before: core::mem::take(&mut self.lost_before),
             since: Instant::now(),
         });
-        self.sequence += u64::from(encoded.frames);
-        self.due = self.due.saturating_sub(encoded.frames.into());
+        self.sequence += u64::from(frames);
+        self.due = self.due.saturating_sub(frames.into());
         self.stats.chains += 1;
-        engine.start(hardware.pool_map.bus());
+        hardware.start(engine);
         Ok(())
     }
 }

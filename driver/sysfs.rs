@@ -5,16 +5,20 @@
 //! Reference: Documentation/ABI/testing/sysfs-class-misc-dmaframe.
 
 use crate::{
-    abstractions::attribute::{
-        Attribute,
-        Attributes,
-        Entry,
-        Group,
-        Groups, //
+    abstractions::{
+        attribute::{
+            Attribute,
+            Attributes, //
+        },
+        attribute_group::{
+            Entry,
+            Group,
+            Groups, //
+        }, //
     },
     channel::{
-        Channel,
-        Settings, //
+        settings::Settings,
+        Channel, //
     }, //
 };
 use dmaframe_abi::stream::Policy;
@@ -30,11 +34,10 @@ macro_rules! attributes {
             const $constant: usize = $number;
         )*
 
-        static TABLE: [Entry; [$($number),*].len() + 1] = [
+        static TABLE: [Entry<Channel>; [$($number),*].len() + 1] = [
             $(
                 {
-                    static ATTRIBUTE: Attribute =
-                        Attribute::new::<Channel, $number>($name, $writable);
+                    static ATTRIBUTE: Attribute<Channel> = Attribute::new::<$number>($name, $writable);
                     ATTRIBUTE.entry()
                 },
             )*
@@ -56,7 +59,7 @@ attributes! {
     9 ERRORS c"errors" false;
 }
 
-static GROUP: Group = Group::new(&TABLE);
+static GROUP: Group<Channel> = Group::new(&TABLE);
 
 /// The attributes of a channel.
 pub(crate) static GROUPS: Groups<Channel> = Groups::new(&GROUP);
@@ -73,7 +76,7 @@ impl Attributes for Channel {
         let text = match attribute {
             STATE => CString::try_from_fmt(fmt!("{}", now.state.name())),
             SOURCE => {
-                let name = self.source_name(shape.source).to_str()?;
+                let name = now.source.to_str()?;
                 CString::try_from_fmt(fmt!("{name}"))
             }
             FRAME_BYTES => show(shape.frame_bytes.into()),

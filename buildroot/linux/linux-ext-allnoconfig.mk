@@ -1,6 +1,6 @@
 ################################################################################
 #
-# A kernel configuration that its fragments alone decide
+# A kernel configuration made of fragments on top of allnoconfig
 #
 ################################################################################
 
@@ -8,8 +8,8 @@ ifeq ($(BR2_LINUX_KERNEL_EXT_ALLNOCONFIG),y)
 
 LINUX_KCONFIG_DEFCONFIG = allnoconfig
 
-# Kconfig drops in silence what its dependencies do not allow. It is asked again
-# when make is run again.
+# Kconfig silently drops options whose dependencies are not met. Removing the
+# stamp makes the next run of make configure the kernel again.
 define LINUX_CHECK_FRAGMENTS
 	$(Q)dropped=$$(grep -h '^CONFIG_' $(LINUX_KCONFIG_FRAGMENT_FILES) | \
 			grep -vxF -f $(@D)/.config; \

@@ -1,11 +1,11 @@
 ################################################################################
 #
-# A hash for a kernel that Buildroot has none for
+# The hash of a kernel version that Buildroot has no hash for
 #
 ################################################################################
 
-# kernel.org publishes the hashes of a directory's tarballs beside them. The
-# one that was published when the tarball was fetched is kept beside it.
+# kernel.org publishes the hashes of its tarballs in sha256sums.asc. The hash is
+# kept beside the tarball from its first download on.
 LINUX_PUBLISHED_HASH = $(LINUX_DL_DIR)/linux-$(LINUX_VERSION).hash
 
 define LINUX_FETCH_PUBLISHED_HASH

@@ -2,9 +2,12 @@
 
 //! sysfs attributes of a [`CharDevice`], one value a file.
 
-use super::char_device::{
-    CharDevice,
-    CharDeviceRegistration, //
+use super::{
+    attribute_group::Entry,
+    char_device::{
+        CharDevice,
+        CharDeviceRegistration, //
+    }, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -21,19 +24,19 @@ pub(crate) trait Attributes: CharDevice {
     fn store(&self, attribute: usize, text: &str) -> Result;
 }
 
-/// One attribute.
+/// One attribute of devices of type `T`.
 #[repr(transparent)]
-pub(crate) struct Attribute(bindings::device_attribute);
+pub(crate) struct Attribute<T> {
+    attribute: bindings::device_attribute,
+    _device: PhantomData<fn(&T)>,
+}
 
 // SAFETY: Never written after it was made.
-unsafe impl Sync for Attribute {}
+unsafe impl<T> Sync for Attribute<T> {}
 
-impl Attribute {
+impl<T: Attributes> Attribute<T> {
     /// Attribute number `N` of `T`'s table.
-    pub(crate) const fn new<T: Attributes, const N: usize>(
-        name: &'static CStr,
-        writable: bool,
-    ) -> Self {
+    pub(crate) const fn new<const N: usize>(name: &'static CStr, writable: bool) -> Self {
         let mut attribute: bindings::device_attribute = pin_init::zeroed();
         attribute.attr.name = kernel::str::as_char_ptr_in_const_context(name);
         attribute.attr.mode = if writable { 0o644 } else { 0o444 };
@@ -41,70 +44,16 @@ impl Attribute {
         if writable {
             attribute.__bindgen_anon_2.store = Some(store::<T, N>);
         }
-        Self(attribute)
-    }
-
-    /// Its pointer for a table.
-    pub(crate) const fn entry(&'static self) -> Entry {
-        Entry(core::ptr::from_ref(&self.0.attr))
-    }
-}
-
-/// A pointer to a static attribute.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-pub(crate) struct Entry(*const bindings::attribute);
-
-// SAFETY: Points to a static that is never written.
-unsafe impl Sync for Entry {}
-
-impl Entry {
-    /// The end of a table.
-    pub(crate) const END: Self = Self(core::ptr::null());
-}
-
-/// The attributes that a device comes with, so that none appears late.
-#[repr(transparent)]
-pub(crate) struct Groups<T> {
-    table: [*const Group; 2],
-    _device: PhantomData<fn(&T)>,
-}
-
-// SAFETY: Points to statics that are never written.
-unsafe impl<T> Sync for Groups<T> {}
-
-/// A `struct attribute_group`.
-#[repr(transparent)]
-pub(crate) struct Group(bindings::attribute_group);
-
-// SAFETY: Never written after it was made.
-unsafe impl Sync for Group {}
-
-impl Group {
-    /// The attributes of `table`, whose last entry is [`Entry::END`].
-    pub(crate) const fn new(table: &'static [Entry]) -> Self {
-        let mut group: bindings::attribute_group = pin_init::zeroed();
-        group.__bindgen_anon_2.attrs = table.as_ptr().cast_mut().cast();
-        Self(group)
-    }
-}
-
-impl<T: Attributes> Groups<T> {
-    /// The one group.
-    ///
-    /// All its attributes were made for `T`.
-    pub(crate) const fn new(group: &'static Group) -> Self {
         Self {
-            table: [core::ptr::from_ref(group), core::ptr::null()],
+            attribute,
             _device: PhantomData,
         }
     }
-}
 
-impl<T> Groups<T> {
-    pub(super) fn as_raw(&'static self) -> *mut *const bindings::attribute_group {
-        // The driver core only reads it.
-        self.table.as_ptr().cast_mut().cast()
+    /// Its entry for a table.
+    pub(crate) const fn entry(&'static self) -> Entry<T> {
+        // SAFETY: `new` has set the callbacks to those of `T`.
+        unsafe { Entry::new(&self.attribute.attr) }
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! The kernel crate's `MiscDevice` lacks poll, fasync and attribute groups.
 
+use super::attribute_group::Groups;
 use core::{
     marker::PhantomData,
     pin::Pin, //
@@ -121,7 +122,7 @@ impl<T: CharDevice> CharDeviceRegistration<T> {
     pub(crate) fn new<'a>(
         device: Arc<T>,
         parent: &'a Device,
-        groups: &'static super::attribute::Groups<T>,
+        groups: &'static Groups<T>,
     ) -> impl PinInit<Self, Error> + 'a {
         // The `Arc` in `Self` keeps it alive while the device is registered.
         let name = device.name().as_char_ptr();

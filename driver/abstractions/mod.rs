@@ -10,6 +10,7 @@
 #![allow(improper_ctypes)]
 
 pub(crate) mod attribute;
+pub(crate) mod attribute_group;
 pub(crate) mod char_device;
 pub(crate) mod dma;
 pub(crate) mod genetlink;

@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The frame: 64 bytes of header, then the payload.
+//! The frame header: the first 64 bytes of a slot. The payload follows it without a gap.
+//!
+//! Reference: `driver/Documentation/userspace-api/dmaframe.rst`, "Frame header".
 
 use core::fmt;
 use core::mem::offset_of;
 use zerocopy::{FromBytes as _, little_endian as le};
 use zerocopy_derive as zd;
 
-/// Bytes of a header; the payload follows at once.
+/// Length of a header in bytes, and the offset of the payload in its slot.
 pub const HEADER_BYTES: usize = 64;
-/// "DMAF" in memory order.
+/// The value of [`Header::magic`]: "DMAF" in memory order.
 pub const MAGIC: u32 = u32::from_le_bytes(*b"DMAF");
-/// The layout described here.
+/// The value of [`Header::version`] for the layout described here.
 pub const VERSION: u16 = 1;
-/// Bytes of a stamp as the engine writes it.
+/// Length of a stamp in bytes, as the engine writes it.
 pub const STAMP_BYTES: usize = 8;
-/// Where in the header the engine writes the start stamp.
+/// Offset in bytes of [`Header::device_start`], which the engine writes before the payload.
 pub const STAMP_START: usize = offset_of!(Header, device_start);
-/// Where in the header the engine writes the end stamp.
+/// Offset in bytes of [`Header::device_end`], which the engine writes after the payload.
 pub const STAMP_END: usize = offset_of!(Header, device_end);
 
-/// The header, all little-endian.
+/// The header of a frame. All fields are little-endian.
 ///
-/// The two device stamps are written by the DMA engine, all else by the driver when it publishes
-/// the frame.
+/// The DMA engine writes the two device stamps. The driver writes all other fields when it
+/// publishes the frame.
 #[derive(
     Clone,
     Copy,
@@ -37,30 +39,31 @@ pub const STAMP_END: usize = offset_of!(Header, device_end);
 )]
 #[repr(C)]
 pub struct Header {
-    /// [`MAGIC`].
+    /// Always [`MAGIC`].
     pub magic: le::U32,
-    /// [`VERSION`].
+    /// Always [`VERSION`].
     pub version: le::U16,
-    /// [`HEADER_BYTES`].
+    /// Always [`HEADER_BYTES`].
     pub header_bytes: le::U16,
-    /// Counts every frame of the source since the stream started, taken or lost.
+    /// The frame's number since START, from 0. Lost frames are numbered too.
     pub sequence: le::U64,
-    /// Frames lost between the frame before and this one: the gap in `sequence`, always.
+    /// Number of frames lost directly before this one. Always equals the gap in `sequence`.
     pub lost: le::U64,
-    /// Bytes of payload.
+    /// Length of the payload in bytes.
     pub payload_bytes: le::U32,
-    /// The source's number on its device.
+    /// Index of the source on its device.
     pub source: le::U16,
     /// Zero.
     pub flags: le::U16,
-    /// System timer when the engine began the payload, in ticks of the hardware counter; the
-    /// driver has mended a torn reading ([`untear`]).
+    /// Hardware counter, in ticks, when the engine began to write the payload. The driver corrects
+    /// a torn stamp ([`untear`]) before it publishes the frame.
     pub device_start: le::U64,
-    /// System timer when the engine had written the payload; never zero in a published frame.
+    /// Hardware counter, in ticks, when the engine had written the payload. Never 0 in a published
+    /// frame.
     pub device_end: le::U64,
-    /// CLOCK_MONOTONIC in nanoseconds when the driver published the frame.
+    /// CLOCK_MONOTONIC, in nanoseconds, when the driver published the frame.
     pub published_ns: le::U64,
-    /// Which stream of the device this frame belongs to; one more at every start.
+    /// Number of the stream that the frame belongs to. Each START adds one.
     pub stream: le::U32,
     /// Zero.
     pub reserved: le::U32,
@@ -74,23 +77,23 @@ const _: () = {
     assert!(offset_of!(Header, published_ns) == 48);
 };
 
-/// Why bytes are no frame.
+/// Why [`parse`] refused some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {
-    /// Shorter than its header, or than what the header says.
+    /// The bytes end before the header or the payload does.
     Short {
-        /// Bytes needed.
+        /// Number of bytes that the header, or header and payload, need.
         need: usize,
-        /// Bytes at hand.
+        /// Number of bytes given.
         have: usize,
     },
-    /// The magic number is another.
+    /// The magic number is not [`MAGIC`]; this is what was found.
     Magic(u32),
-    /// The version, or the header's length, is another.
+    /// The version is not [`VERSION`], or the header's length not [`HEADER_BYTES`].
     Version {
         /// The version found.
         version: u16,
-        /// The header's length found.
+        /// The header's length found, in bytes.
         header_bytes: u16,
     },
 }
@@ -112,7 +115,11 @@ impl fmt::Display for FrameError {
 
 impl core::error::Error for FrameError {}
 
-/// Views `bytes`, which begin at a header, as a frame's header and payload.
+/// Splits `bytes`, which begin with a header, into header and payload, without copying.
+///
+/// # Errors
+///
+/// [`FrameError`] if `bytes` do not begin with a known header, or end before its payload does.
 pub fn parse(bytes: &[u8]) -> Result<(&Header, &[u8]), FrameError> {
     let short = |need| FrameError::Short { need, have: bytes.len() };
     let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| short(HEADER_BYTES))?;
@@ -132,11 +139,11 @@ pub fn parse(bytes: &[u8]) -> Result<(&Header, &[u8]), FrameError> {
     Ok((header, payload))
 }
 
-/// Mends a pair of stamps of which one was read while the low word wrapped.
+/// Corrects a pair of stamps, in ticks, one of which may be torn. Returns start and end.
 ///
-/// The engine reads the counter's low word before its high word. When the low word wraps between
-/// the two reads, the stamp is 2^32 ticks too high; nothing else makes a start lie after its end,
-/// or a frame last 2^32 ticks (71 minutes).
+/// The engine reads the counter's low word before its high word. If the low word wraps between the
+/// two reads, the stamp is 2^32 ticks too high. Only a torn stamp makes the start lie after the
+/// end, or the frame last 2^32 ticks or more (71 minutes at 1 MHz).
 pub fn untear(start: u64, end: u64) -> (u64, u64) {
     const WRAP: u64 = 1 << 32;
     if start > end {

@@ -2,19 +2,24 @@
 //! The binary interface between the dmaframe driver and programs.
 //!
 //! The same source is compiled into the kernel module, into programs and into host tests. It
-//! knows no operating system, does not allocate and contains no `unsafe` code. Shared memory is
-//! passed in as a reference.
+//! depends on no operating system, does not allocate and contains no `unsafe` code. Callers map the
+//! shared memory and pass references to it.
 //!
-//! ```text
-//! frame -> ring -> uapi / netlink
-//! ```
+//! | module | contents |
+//! |---|---|
+//! | [`frame`] | the 64-byte header of each frame |
+//! | [`ring`] | the shared pages, and both sides of the ring's protocol |
+//! | [`stream`] | a stream's parameters and their limits, states, faults |
+//! | [`uapi`] | ioctl numbers and structures |
+//! | [`netlink`] | the numbers of the generic netlink family |
+//! | [`pattern`] | the bytes of the built-in test source |
 //!
 //! Registers, control blocks and chains are in the crate `dmaframe-engine`, which programs do not
 //! depend on.
 #![no_std]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
-// The kernel build has neither Cargo's lint table nor its rustc.
+// The kernel build uses neither Cargo's lint table nor the same rustc.
 #![allow(unknown_lints)]
 
 mod atomic;
@@ -24,3 +29,8 @@ pub mod pattern;
 pub mod ring;
 pub mod stream;
 pub mod uapi;
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

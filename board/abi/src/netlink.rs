@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The numbers of the generic netlink family `dmaframe`.
 //!
-//! They mirror `driver/Documentation/netlink/specs/dmaframe.yaml`, which is the reference.
+//! Reference: `driver/Documentation/netlink/specs/dmaframe.yaml`. A test compares the two.
 
 use core::ffi::CStr;
 
-/// The family's name.
+/// Name of the family.
 pub const FAMILY: &CStr = c"dmaframe";
-/// The family's version.
+/// Version of the family.
 pub const VERSION: u8 = 1;
-/// The multicast group of events.
+/// Name of the multicast group that receives events.
 pub const EVENTS: &CStr = c"events";
 
-/// Commands.
+/// Commands of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Command {
-    /// Reads one device, or dumps all.
+    /// Reads the attributes of one device, or of all devices as a dump. Any user may.
     DeviceGet = 1,
-    /// Changes a device's settings; needs CAP_NET_ADMIN.
+    /// Changes the settings of one device. Needs CAP_NET_ADMIN.
     DeviceSet = 2,
-    /// Sent to the group [`EVENTS`].
+    /// A message that the driver sends to the group [`EVENTS`].
     DeviceEvent = 3,
 }
 
-/// Attributes of a device. Counters are of the type `uint`: 32 or 64 bits, as short as they fit.
+/// Attributes of a device, with their netlink types. A `uint` has 32 bits if its value fits, else
+/// 64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Attribute {
@@ -32,50 +33,50 @@ pub enum Attribute {
     Id = 1,
     /// String: `dmaframeN`.
     Name = 2,
-    /// u32: the engine's channel.
+    /// u32: number of the engine's channel.
     Channel = 3,
-    /// u32: [`crate::stream::State`].
+    /// u32: a [`crate::stream::State`].
     State = 4,
-    /// String: the source's name.
+    /// String: name of the source.
     Source = 5,
-    /// u32: bytes of payload.
+    /// u32: length of a frame's payload in bytes.
     FrameBytes = 6,
-    /// u32: slots of the ring.
+    /// u32: number of slots of the ring.
     Slots = 7,
-    /// u32: [`crate::stream::Policy`].
+    /// u32: a [`crate::stream::Policy`].
     Policy = 8,
-    /// u32: microseconds from one frame to the next.
+    /// u32: microseconds from one frame to the next; 0 is unpaced.
     IntervalUs = 9,
-    /// uint: frames published.
+    /// uint: frames published since START.
     Frames = 10,
-    /// uint: frames lost.
+    /// uint: frames lost since START.
     Lost = 11,
-    /// uint: bytes of payload published.
+    /// uint: bytes of payload published since START.
     Bytes = 12,
-    /// uint: errors of the engine.
+    /// uint: errors of the engine since START.
     Errors = 13,
-    /// u32: [`Event`]; only in events.
+    /// u32: an [`Event`]. Present only in events.
     Event = 14,
-    /// u32: [`crate::stream::Fault`].
+    /// u32: a [`crate::stream::Fault`].
     Fault = 15,
 }
 
-/// The highest [`Attribute`].
+/// The highest number of an [`Attribute`].
 pub const ATTRIBUTE_MAX: u16 = Attribute::Fault as u16;
 
-/// What happened.
+/// Kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Event {
     /// A stream started.
     Started = 1,
-    /// A stream was stopped.
+    /// A program stopped a stream, closed the device, or the device was unbound.
     Stopped = 2,
-    /// A stream began to lose frames. At most one a second.
+    /// A stream began to lose frames. Sent at most once a second.
     Overrun = 3,
-    /// A stream stopped at an error; see [`Attribute::Fault`].
+    /// A stream stopped because of an error, which [`Attribute::Fault`] names.
     Error = 4,
-    /// The counters of a running stream, once a second.
+    /// The counters of a running stream. Sent once a second.
     Statistics = 5,
 }
 

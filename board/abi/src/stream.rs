@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! What a stream may look like: its bounds, its policies and its states.
+//! A stream's parameters and their limits, and the states and faults of a device.
 
 use crate::frame::HEADER_BYTES;
 use core::fmt;
@@ -8,26 +8,26 @@ use core::fmt;
 pub const FRAME_BYTES_MIN: u32 = 4;
 /// Longest payload in bytes.
 pub const FRAME_BYTES_MAX: u32 = 16 << 20;
-/// Payloads are multiples of this many bytes.
+/// Granularity of payloads: their length is a multiple of this many bytes.
 pub const FRAME_GRANULARITY: u32 = 4;
-/// Fewest slots of a ring.
+/// Smallest number of slots of a ring.
 pub const SLOTS_MIN: u32 = 2;
-/// Most slots of a ring.
+/// Largest number of slots of a ring.
 pub const SLOTS_MAX: u32 = 1024;
-/// Most bytes of a ring's slots together.
+/// Largest ring: bytes of all slots together.
 pub const RING_BYTES_MAX: u64 = 256 << 20;
 /// Shortest interval between two paced frames, in microseconds.
 pub const INTERVAL_US_MIN: u32 = 50;
 /// Longest interval between two paced frames, in microseconds.
 pub const INTERVAL_US_MAX: u32 = 60_000_000;
 
-/// What happens when no slot is free.
+/// What happens when a frame is due and no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Policy {
-    /// The engine waits for the reader: nothing is lost, the source is held up.
+    /// The engine waits for the reader. Nothing is lost, but the source is held up.
     Backpressure = 0,
-    /// A frame that is due while no slot is free is lost, and counted.
+    /// The frame is lost and counted. Needs an interval.
     Drop = 1,
 }
 
@@ -57,13 +57,13 @@ impl Policy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum State {
-    /// Nobody has configured a stream.
+    /// No stream is configured.
     Idle = 0,
-    /// A ring is there; the engine is stopped.
+    /// The stream has a ring. The engine is stopped.
     Configured = 1,
-    /// Frames flow, or wait for a free slot.
+    /// The engine fills slots, or waits for a free one.
     Running = 2,
-    /// The stream stopped at an error; see the ring's fault.
+    /// The stream stopped because of a [`Fault`].
     Faulted = 3,
     /// The device was unbound.
     Gone = 4,
@@ -97,19 +97,19 @@ impl State {
     }
 }
 
-/// Why a stream stopped by itself.
+/// Why the driver stopped a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Fault {
-    /// None.
+    /// There is no fault.
     None = 0,
     /// The reader wrote a consumer index that no reader can have reached.
     Consumer = 1,
     /// The engine reported an error.
     Engine = 2,
-    /// The engine did not finish a chain in time.
+    /// The engine did not finish a chain within the time allowed.
     Timeout = 3,
-    /// The chain ended, but a frame's end stamp was never written.
+    /// The chain ended, but the engine did not write a frame's end stamp.
     Incomplete = 4,
 }
 
@@ -140,35 +140,53 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The shape of a stream.
+/// The parameters of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// The source's number on its device.
+    /// Index of the source on its device.
     pub source: u32,
-    /// Bytes of payload.
+    /// Length of a frame's payload in bytes: a multiple of [`FRAME_GRANULARITY`] from
+    /// [`FRAME_BYTES_MIN`] to [`FRAME_BYTES_MAX`].
     pub frame_bytes: u32,
-    /// Slots of the ring: a power of two.
+    /// Number of slots of the ring: a power of two from [`SLOTS_MIN`] to [`SLOTS_MAX`].
     pub slots: u32,
-    /// What happens when no slot is free.
+    /// What happens when a frame is due and no slot is free.
     pub policy: Policy,
-    /// Microseconds from one frame to the next; 0 is as fast as the engine runs.
+    /// Microseconds from one frame to the next, from [`INTERVAL_US_MIN`] to [`INTERVAL_US_MAX`]. 0
+    /// is unpaced: as fast as the engine runs.
     pub interval_us: u32,
 }
 
-/// Which part of a [`Shape`] cannot be had.
+/// Why a [`Shape`] was refused, with the value refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShapeError {
     /// The device has no such source.
     Source(u32),
-    /// Not a multiple of the granularity, or out of bounds.
-    FrameBytes(u32),
+    /// Out of bounds.
+    FrameRange(u32),
+    /// Not a multiple of [`FRAME_GRANULARITY`].
+    FrameGranularity(u32),
+    /// Not a multiple of the width of the source's reads.
+    FrameWidth {
+        /// The length refused.
+        bytes: u32,
+        /// Bytes of one read of the source.
+        width: u32,
+    },
+    /// More than the source's limit: the engine would need too many transfers for a frame.
+    FrameLimit {
+        /// The length refused.
+        bytes: u32,
+        /// The longest payload of this source.
+        most: u32,
+    },
     /// Not a power of two, or out of bounds.
     Slots(u32),
-    /// The slots together are longer than [`RING_BYTES_MAX`].
+    /// The slots together have more than [`RING_BYTES_MAX`] bytes.
     RingBytes(u64),
     /// Out of bounds.
     Interval(u32),
-    /// [`Policy::Drop`] needs an interval: frames of an unpaced source are never due.
+    /// [`Policy::Drop`] without an interval: without one no frame is ever due.
     DropUnpaced,
 }
 
@@ -176,22 +194,35 @@ impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Source(id) => write!(f, "there is no source {id}"),
-            Self::FrameBytes(bytes) => write!(
-                f,
-                "frame_bytes {bytes} is not a multiple of {FRAME_GRANULARITY} from \
-                 {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX} that the source allows"
-            ),
+            Self::FrameRange(bytes) => {
+                write!(f, "frame-bytes {bytes} is not from {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX}")
+            }
+            Self::FrameGranularity(bytes) => {
+                write!(f, "frame-bytes {bytes} is not a multiple of {FRAME_GRANULARITY}")
+            }
+            Self::FrameWidth { bytes, width } => {
+                write!(f, "frame-bytes {bytes} is not a multiple of {width}, the source's width")
+            }
+            Self::FrameLimit { bytes, most } => {
+                write!(f, "frame-bytes {bytes} is over the source's limit of {most}")
+            }
             Self::Slots(slots) => {
                 write!(f, "slots {slots} is not a power of two from {SLOTS_MIN} to {SLOTS_MAX}")
             }
             Self::RingBytes(bytes) => {
-                write!(f, "a ring of {bytes} bytes is over the limit of {RING_BYTES_MAX}")
+                // Short enough for an extended acknowledgement: 79 bytes.
+                write!(f, "{bytes} bytes are over {RING_BYTES_MAX}: reduce slots or frame-bytes")
             }
             Self::Interval(us) => write!(
                 f,
-                "interval_us {us} is neither 0 nor from {INTERVAL_US_MIN} to {INTERVAL_US_MAX}"
+                "interval-us {us} is neither 0 nor from {INTERVAL_US_MIN} to {INTERVAL_US_MAX}"
             ),
-            Self::DropUnpaced => f.write_str("policy drop needs an interval_us"),
+            Self::DropUnpaced => {
+                write!(
+                    f,
+                    "policy drop needs an interval: set interval-us to {INTERVAL_US_MIN} or more"
+                )
+            }
         }
     }
 }
@@ -199,14 +230,21 @@ impl fmt::Display for ShapeError {
 impl core::error::Error for ShapeError {}
 
 impl Shape {
-    /// Whether a device with `sources` sources and pages of `page_bytes` can have this shape.
+    /// Checks these parameters for a device with `sources` sources and pages of `page_bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The first [`ShapeError`] found. The limits of a single source are not checked.
     pub fn check(&self, sources: u32, page_bytes: u32) -> Result<(), ShapeError> {
         if self.source >= sources {
             return Err(ShapeError::Source(self.source));
         }
         let bytes = self.frame_bytes;
-        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) || bytes % FRAME_GRANULARITY != 0 {
-            return Err(ShapeError::FrameBytes(bytes));
+        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) {
+            return Err(ShapeError::FrameRange(bytes));
+        }
+        if bytes % FRAME_GRANULARITY != 0 {
+            return Err(ShapeError::FrameGranularity(bytes));
         }
         if !(SLOTS_MIN..=SLOTS_MAX).contains(&self.slots) || !self.slots.is_power_of_two() {
             return Err(ShapeError::Slots(self.slots));
@@ -225,13 +263,15 @@ impl Shape {
         Ok(())
     }
 
-    /// Bytes from one slot to the next: header and payload, rounded up to whole pages. For a
-    /// shape that was checked.
+    /// Distance in bytes from one slot to the next: header and payload, rounded up to whole pages
+    /// of
+    /// `page_bytes` bytes. Overflows if `frame_bytes` is far beyond [`FRAME_BYTES_MAX`].
     pub const fn slot_stride(&self, page_bytes: u32) -> u32 {
         (HEADER_BYTES as u32 + self.frame_bytes).next_multiple_of(page_bytes)
     }
 
-    /// Bytes of all slots together, for a shape whose frames and slots are within their limits.
+    /// Bytes of all slots together, with pages of `page_bytes` bytes. `frame_bytes` must be within
+    /// its limits.
     pub const fn ring_bytes(&self, page_bytes: u32) -> u64 {
         self.slot_stride(page_bytes) as u64 * self.slots as u64
     }

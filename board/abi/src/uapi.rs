@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The ioctl structures and numbers of `/dev/dmaframeN`.
 //!
-//! Fields have fixed widths and no implicit padding. What is reserved is zero and checked; a flag
-//! that is not named here is refused. A change gets a new number, never a version field. The
-//! reference is `driver/Documentation/userspace-api/dmaframe.rst`.
+//! Fields have fixed widths, and structures have no implicit padding. Reserved fields are zero, and
+//! the driver checks that. It refuses flags that are not defined here. A request that changes gets
+//! a new number; there is no version field.
+//!
+//! Reference: `driver/Documentation/userspace-api/dmaframe.rst`, "Requests".
 
 use crate::stream::{Policy, Shape};
 use core::mem::offset_of;
 use zerocopy_derive as zd;
 
-/// The ioctl type of all requests.
+/// The ioctl type ("magic") of all requests.
 pub const IOC_TYPE: u8 = 0xdf;
 
 const WRITE: u32 = 1;
@@ -19,27 +21,27 @@ const fn request(direction: u32, number: u32, bytes: usize) -> u32 {
     (direction << 30) | ((bytes as u32) << 16) | ((IOC_TYPE as u32) << 8) | number
 }
 
-/// Reads [`Info`].
+/// Reads the device's [`Info`].
 pub const GET_INFO: u32 = request(READ, 0, size_of::<Info>());
-/// Reads the [`SourceInfo`] whose `index` is given.
+/// Reads the [`SourceInfo`] of the source whose `index` the caller sets.
 pub const GET_SOURCE: u32 = request(READ | WRITE, 1, size_of::<SourceInfo>());
-/// Reads the device's [`Config`].
+/// Reads the [`Config`] of the stream or, without one, of the device's settings.
 pub const GET_CONFIG: u32 = request(READ, 2, size_of::<Config>());
-/// Makes a ring for a [`Config`] and reads back what it became.
+/// Makes a ring for a [`Config`] and writes the ring's geometry back into it.
 pub const CONFIGURE: u32 = request(READ | WRITE, 3, size_of::<Config>());
-/// Starts the stream.
+/// Starts the stream. Takes no structure; the argument is 0.
 pub const START: u32 = request(0, 4, 0);
-/// Stops the stream; frames that are ready stay readable.
+/// Stops the stream. Frames that are ready stay readable. Takes no structure; the argument is 0.
 pub const STOP: u32 = request(0, 5, 0);
-/// Tells the driver that slots were returned.
+/// Tells the driver that slots were returned. Takes no structure; the argument is 0.
 pub const KICK: u32 = request(0, 6, 0);
-/// Reads [`Stats`].
+/// Reads the stream's [`Stats`].
 pub const GET_STATS: u32 = request(READ, 7, size_of::<Stats>());
 
-/// Bytes of a name, with at least one closing NUL.
+/// Length of a name field in bytes, including at least one NUL.
 pub const NAME_BYTES: usize = 32;
 
-/// What the device is.
+/// The device's description and limits: the structure of [`GET_INFO`].
 #[derive(
     Clone,
     Copy,
@@ -54,37 +56,37 @@ pub const NAME_BYTES: usize = 32;
 )]
 #[repr(C)]
 pub struct Info {
-    /// The engine's name, NUL padded.
+    /// Name of the engine, padded with NUL.
     pub engine: [u8; NAME_BYTES],
     /// The `N` of `/dev/dmaframeN`.
     pub device: u32,
-    /// The engine's channel.
+    /// Number of the engine's channel.
     pub channel: u32,
-    /// How many sources the device has.
+    /// Number of sources of the device.
     pub sources: u32,
-    /// [`crate::stream::State`].
+    /// A [`crate::stream::State`].
     pub state: u32,
     /// Longest payload in bytes.
     pub frame_bytes_max: u32,
-    /// Payloads are multiples of this many bytes.
+    /// Granularity of payloads: their length is a multiple of this many bytes.
     pub frame_granularity: u32,
-    /// Most slots.
+    /// Largest number of slots.
     pub slots_max: u32,
     /// Ticks per second of the device stamps.
     pub stamp_hz: u32,
-    /// Most bytes of all slots together.
+    /// Largest ring: bytes of all slots together.
     pub ring_bytes_max: u64,
     /// Shortest interval in microseconds.
     pub interval_us_min: u32,
     /// Longest interval in microseconds.
     pub interval_us_max: u32,
-    /// Zero.
+    /// Always zero.
     pub reserved: [u64; 6],
 }
 
 const _: () = assert!(size_of::<Info>() == 128 && offset_of!(Info, ring_bytes_max) == 64);
 
-/// What a source is.
+/// A source's description: the structure of [`GET_SOURCE`].
 #[derive(
     Clone,
     Copy,
@@ -99,38 +101,39 @@ const _: () = assert!(size_of::<Info>() == 128 && offset_of!(Info, ring_bytes_ma
 )]
 #[repr(C)]
 pub struct SourceInfo {
-    /// Which source: given by the caller, less than [`Info::sources`].
+    /// Index of the source, set by the caller: less than [`Info::sources`].
     pub index: u32,
-    /// [`SOURCE_INCREMENTS`], [`SOURCE_PATTERN`].
+    /// A set of [`SOURCE_INCREMENTS`] and [`SOURCE_PATTERN`].
     pub flags: u32,
-    /// The source's name, NUL padded.
+    /// Name of the source, padded with NUL.
     pub name: [u8; NAME_BYTES],
-    /// Bus address of its first byte; zero for memory of the driver's own.
+    /// Bus address of its first byte. Zero if the source is the driver's own memory.
     pub bus: u64,
-    /// Its length in bytes.
+    /// Length of the source in bytes.
     pub bytes: u32,
-    /// Bytes of one read.
+    /// Width of one read in bytes.
     pub width: u32,
-    /// The peripheral request that paces it; 0 is none.
+    /// Number of the DREQ (peripheral data request) that paces the reads; 0 is none.
     pub dreq: u32,
-    /// Payload bytes of a frame when nothing else is said.
+    /// Default length of a frame's payload in bytes.
     pub frame_bytes: u32,
-    /// Interval in microseconds when nothing else is said.
+    /// Default interval in microseconds; 0 is unpaced.
     pub interval_us: u32,
-    /// Zero.
-    pub pad: u32,
-    /// Zero.
+    /// Longest payload of a frame in bytes.
+    pub frame_bytes_max: u32,
+    /// Always zero.
     pub reserved: [u64; 4],
 }
 
 const _: () = assert!(size_of::<SourceInfo>() == 104 && offset_of!(SourceInfo, bus) == 40);
 
-/// The source's address grows while it is read.
+/// Flag of [`SourceInfo::flags`]: the address increments while the source is read.
 pub const SOURCE_INCREMENTS: u32 = 1 << 0;
-/// The source is the pattern that [`crate::pattern`] describes.
+/// Flag of [`SourceInfo::flags`]: the source is the pattern of [`crate::pattern`].
 pub const SOURCE_PATTERN: u32 = 1 << 1;
 
-/// A stream's shape, and the ring that came of it.
+/// A stream's parameters and its ring's geometry: the structure of [`GET_CONFIG`] and
+/// [`CONFIGURE`].
 #[derive(
     Clone,
     Copy,
@@ -145,43 +148,47 @@ pub const SOURCE_PATTERN: u32 = 1 << 1;
 )]
 #[repr(C)]
 pub struct Config {
-    /// The source's index.
+    /// Index of the source.
     pub source: u32,
-    /// Bytes of payload.
+    /// Length of a frame's payload in bytes.
     pub frame_bytes: u32,
-    /// Slots: a power of two.
+    /// Number of slots: a power of two.
     pub slots: u32,
-    /// [`Policy`].
+    /// A [`Policy`].
     pub policy: u32,
     /// Microseconds from one frame to the next; 0 is unpaced.
     pub interval_us: u32,
-    /// Zero: no flag is known.
+    /// Always zero: no flag is defined.
     pub flags: u32,
-    /// Written by the driver, given as zero: bytes from one slot to the next.
+    /// Distance in bytes from one slot to the next. The driver writes it; callers pass zero.
     pub slot_stride: u32,
-    /// Written by the driver, given as zero: bytes of a frame's header.
+    /// Length of a frame's header in bytes. The driver writes it; callers pass zero.
     pub header_bytes: u32,
-    /// Written by the driver, given as zero: bytes of all slots together.
+    /// Bytes of all slots together. The driver writes it; callers pass zero.
     pub slots_bytes: u64,
-    /// Zero.
+    /// Always zero.
     pub reserved: [u64; 3],
 }
 
 const _: () = assert!(size_of::<Config>() == 64 && offset_of!(Config, slots_bytes) == 32);
 
-/// What a [`Config`] must not hold.
+/// Why a [`Config`] was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A flag that is not known.
+    /// A flag is set that is not defined.
     Flags(u32),
-    /// A policy that is not known.
+    /// The policy's number is not defined.
     Policy(u32),
-    /// A field that must be zero is not.
+    /// A field that must be zero is not zero.
     Reserved,
 }
 
 impl Config {
-    /// The shape asked for.
+    /// The parameters that the caller asks for. Their limits are not checked here.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an undefined flag or policy, or a field that must be zero.
     pub fn shape(&self) -> Result<Shape, ConfigError> {
         if self.flags != 0 {
             return Err(ConfigError::Flags(self.flags));
@@ -213,7 +220,7 @@ impl From<Shape> for Config {
     }
 }
 
-/// A stream's counters since its start.
+/// A stream's counters since START: the structure of [`GET_STATS`].
 #[derive(
     Clone,
     Copy,
@@ -230,37 +237,37 @@ impl From<Shape> for Config {
 pub struct Stats {
     /// Frames published.
     pub frames: u64,
-    /// Frames lost: due while no slot was free.
+    /// Frames lost: they were due while no slot was free.
     pub lost: u64,
     /// Bytes of payload published.
     pub bytes: u64,
     /// Errors of the engine.
     pub errors: u64,
-    /// Times that the stream began to lose frames: each is one gap between frames published.
+    /// Gaps between published frames, whatever their lengths.
     pub overruns: u64,
-    /// Chains run.
+    /// Chains that the engine ran.
     pub chains: u64,
-    /// Interrupts taken.
+    /// Interrupts of the channel that the driver handled.
     pub interrupts: u64,
-    /// Kicks taken.
+    /// KICK requests that the driver handled.
     pub kicks: u64,
-    /// Impossible consumer indices found.
+    /// Consumer indices found that no reader can have reached.
     pub bad_consumer: u64,
-    /// [`crate::stream::State`].
+    /// A [`crate::stream::State`].
     pub state: u32,
-    /// [`crate::stream::Fault`].
+    /// A [`crate::stream::Fault`].
     pub fault: u32,
-    /// The engine's error bits at the last error.
+    /// The engine's error bits at the last error. Their meaning is the engine's.
     pub error_bits: u32,
-    /// Which stream of the device this is.
+    /// Number of the stream. Each START adds one.
     pub stream: u32,
-    /// Zero.
+    /// Always zero.
     pub reserved: [u64; 5],
 }
 
 const _: () = assert!(size_of::<Stats>() == 128 && offset_of!(Stats, state) == 72);
 
-/// `name` as a NUL-padded field; what is too long is cut.
+/// `name` as a field padded with NUL. A name of more than `NAME_BYTES - 1` bytes is cut.
 pub fn name_field(name: &[u8]) -> [u8; NAME_BYTES] {
     let mut field = [0; NAME_BYTES];
     let bytes = name.len().min(NAME_BYTES - 1);
@@ -268,7 +275,7 @@ pub fn name_field(name: &[u8]) -> [u8; NAME_BYTES] {
     field
 }
 
-/// The name in a NUL-padded field.
+/// The name in `field`, up to its first NUL.
 pub fn field_name(field: &[u8; NAME_BYTES]) -> &[u8] {
     let end = field.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
     &field[..end]

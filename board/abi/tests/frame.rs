@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Frames as a reader finds them, and stamps as a counter gives them.
+//! The frame header's layout and parser, and the correction of torn stamps.
 
 use dmaframe_abi::frame::{
     FrameError, HEADER_BYTES, Header, MAGIC, STAMP_END, STAMP_START, VERSION, parse, untear,
@@ -21,7 +21,7 @@ fn frame(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_layout() {
+fn layout() {
     assert_eq!(size_of::<Header>(), 64);
     let offsets = [
         offset_of!(Header, magic),
@@ -44,7 +44,7 @@ fn the_layout() {
 }
 
 #[test]
-fn a_frame_is_its_header_and_its_payload() {
+fn parse_splits_header_and_payload() {
     let mut bytes = frame(b"payload!");
     bytes.extend_from_slice(b"what else the slot holds");
     let (header, payload) = parse(&bytes).unwrap();
@@ -53,7 +53,7 @@ fn a_frame_is_its_header_and_its_payload() {
 }
 
 #[test]
-fn each_refusal() {
+fn parse_refuses_each_kind_of_damage() {
     let good = frame(&[1, 2, 3, 4]);
     for have in 0..HEADER_BYTES {
         assert_eq!(
@@ -80,18 +80,18 @@ fn each_refusal() {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        // An interpreter is slow: it gets fewer rounds.
+        // Fewer cases under Miri, which is slow.
         cases: if cfg!(miri) { 8 } else { 256 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
-    fn any_bytes_are_answered(
+    fn parse_accepts_any_bytes_without_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
         prefix in 0usize..=8,
     ) {
-        // As far as a good header goes, so that what lies behind each check is reached too.
+        // Valid header fields up to a random point, so that every check of the parser is reached.
         let good = frame(&[]);
         let known = prefix.min(bytes.len());
         bytes[..known].copy_from_slice(&good[..known]);
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_may_lie_at_any_address(
+    fn parse_needs_no_alignment(
         payload in prop::collection::vec(any::<u8>(), 0..64),
         shift in 0usize..16,
     ) {
@@ -115,7 +115,7 @@ proptest! {
     }
 
     #[test]
-    fn whole_stamps_stay(start in any::<u64>(), ticks in 0u64..=1 << 31) {
+    fn stamps_that_are_not_torn_stay(start in any::<u64>(), ticks in 0u64..=1 << 31) {
         let end = start.saturating_add(ticks);
         prop_assert_eq!(untear(start, end), (start, end));
     }
@@ -123,22 +123,22 @@ proptest! {
     /// The counter is at `high << 32 | 0xffff_ffff` when its low word is read, and has wrapped
     /// when its high word is: the stamp says `high + 1` with the old low word.
     #[test]
-    fn a_torn_start_is_mended(high in 0u64..u64::from(u32::MAX), ticks in 1u64..1 << 31) {
+    fn a_torn_start_is_corrected(high in 0u64..u64::from(u32::MAX), ticks in 1u64..1 << 31) {
         let start = high << 32 | 0xffff_ffff;
         let torn = (high + 1) << 32 | 0xffff_ffff;
         prop_assert_eq!(untear(torn, start + ticks), (start, start + ticks));
     }
 
     #[test]
-    fn a_torn_end_is_mended(high in 0u64..u64::from(u32::MAX), ticks in 0u64..1 << 31) {
+    fn a_torn_end_is_corrected(high in 0u64..u64::from(u32::MAX), ticks in 0u64..1 << 31) {
         let end = high << 32 | 0xffff_ffff;
         let torn = (high + 1) << 32 | 0xffff_ffff;
         prop_assert_eq!(untear(end - ticks, torn), (end - ticks, end));
     }
 
-    /// A header is only bytes: no stamps may stop who reads them.
+    /// The stamps come from outside: no values may cause a panic.
     #[test]
-    fn any_stamps_are_answered(start in any::<u64>(), end in any::<u64>()) {
+    fn untear_accepts_any_stamps_without_panic(start in any::<u64>(), end in any::<u64>()) {
         untear(start, end);
         untear(start & 0xffff_ffff, end & 0xffff_ffff);
         untear(start, end & 0xffff_ffff);
@@ -146,8 +146,8 @@ proptest! {
 }
 
 #[test]
-fn stamps_of_the_first_hours() {
-    // A start that was never written, 40 minutes after power-on.
+fn stamps_around_the_first_wrap() {
+    // The engine never wrote the start, 40 minutes after power-on.
     untear(0, 2_400_000_000);
     untear(u64::MAX, 0);
     untear(0, u64::MAX);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Both halves of the ring's protocol in every interleaving, and with every value that the memory
-//! orders let a load see.
+//! Both sides of the ring's protocol under loom: every interleaving, and every value that the
+//! memory orders allow a load to return.
 //!
 //! ```text
 //! RUSTFLAGS="--cfg loom" cargo test --profile loom --package dmaframe-abi --test loom \
@@ -14,17 +14,17 @@ use loom::sync::atomic::Ordering::Relaxed;
 use loom::sync::{Arc, Condvar, Mutex, MutexGuard};
 use loom::thread;
 
-/// What the driver's lock guards.
+/// The state that the driver's lock protects.
 struct Driver {
     producer: Producer,
     asleep: bool,
 }
 
-/// A ring, and the system calls of its file.
+/// A ring, and the system calls of its device file.
 struct Ring {
     meta: Meta,
     page: ConsumerPage,
-    /// loom complains where an access of one side may meet a write of the other.
+    /// loom reports an access of one side that can race with a write of the other.
     slots: Vec<UnsafeCell<u32>>,
     driver: Mutex<Driver>,
     kicked: Condvar,
@@ -51,8 +51,8 @@ impl Ring {
         ring
     }
 
-    /// The driver: the engine fills half of the ring at a time, without the lock, and rests while
-    /// less than that is free.
+    /// The driver: fills half of the ring at a time without holding the lock, and sleeps while less
+    /// than that is free.
     fn drive(&self, frames: u32) {
         let half = self.slots.len() as u32 / 2;
         let mut next = 0;
@@ -82,7 +82,7 @@ impl Ring {
         }
     }
 
-    /// Sleeps until a kick; if none comes, loom says that all threads are blocked.
+    /// Sleeps until a kick. If none comes, loom reports a deadlock.
     fn sleep<'a>(&'a self, mut driver: MutexGuard<'a, Driver>) -> MutexGuard<'a, Driver> {
         driver.asleep = true;
         while driver.asleep {
@@ -91,7 +91,7 @@ impl Ring {
         driver
     }
 
-    /// The ioctl. A driver that is awake is not there to hear it: that is the worst case.
+    /// The ioctl KICK. A driver that is awake ignores it, which is the worst case.
     fn kick(&self) {
         let mut driver = self.driver.lock().unwrap();
         if driver.asleep {
@@ -108,7 +108,7 @@ impl Ring {
         }
     }
 
-    /// The reader: every frame once, in order and whole.
+    /// The reader: gets every frame once, complete and in order.
     fn read(&self, frames: u32) {
         let mut consumer = Consumer::new(&self.meta, &self.page).unwrap();
         let mut next = 0;
@@ -131,10 +131,10 @@ impl Ring {
     }
 }
 
-/// Where few frames reach the wrap at 2^32.
+/// A first index close to the wrap at 2^32.
 const INDEX: u32 = u32::MAX;
 
-/// Streams `frames` frames, with as many switches of a thread that could go on as are given.
+/// Streams `frames` frames, with at most `preemptions` preemptions.
 fn stream(slots: u32, frames: u32, preemptions: usize) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
@@ -150,18 +150,19 @@ fn stream(slots: u32, frames: u32, preemptions: usize) {
 }
 
 #[test]
-fn a_ring_of_two_loses_nothing_and_wakes_its_driver() {
+fn two_slots_lose_no_frame_and_no_kick() {
     stream(2, 4, 3);
 }
 
 #[test]
-fn a_ring_of_four_loses_nothing_and_wakes_its_driver() {
+fn four_slots_lose_no_frame_and_no_kick() {
     stream(4, 7, 3);
 }
 
-/// Every interleaving: neither side waits, so that there are few enough.
+/// Every interleaving, without a bound on preemptions. Neither side waits, which keeps their number
+/// small.
 #[test]
-fn slots_change_hands_in_every_interleaving() {
+fn slots_are_handed_over_in_every_interleaving() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(2, INDEX));
         let driver = thread::spawn({
@@ -195,10 +196,10 @@ fn slots_change_hands_in_every_interleaving() {
     });
 }
 
-/// Every interleaving of a driver that falls asleep and a reader that returns a slot: one of the
-/// two sees the other.
+/// Every interleaving of a driver that goes to sleep and a reader that returns a slot: the driver
+/// sees the slot, or the reader sees that it must kick.
 #[test]
-fn a_return_is_seen_or_kicked_for_in_every_interleaving() {
+fn a_returned_slot_is_seen_or_kicked_for_in_every_interleaving() {
     for slots in [2, 4] {
         loom::model(move || {
             let ring = Arc::new(Ring::new(slots, INDEX));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The netlink numbers against their specification.
+//! The netlink numbers, compared with the YAML specification.
 
 use dmaframe_abi::netlink::{ATTRIBUTE_MAX, Attribute, Command, EVENTS, Event, FAMILY, VERSION};
 use dmaframe_abi::stream::{Fault, Policy, State};
@@ -16,13 +16,13 @@ fn spec() -> Yaml {
     YamlLoader::load_from_str(&text).unwrap().remove(0)
 }
 
-/// The one of `list` that is called `name`.
+/// The entry of `list` whose name is `name`.
 fn named<'a>(list: &'a Yaml, name: &str) -> &'a Yaml {
     let found = list.as_vec().unwrap().iter().find(|it| it["name"].as_str() == Some(name));
     found.unwrap_or_else(|| panic!("the specification has no {name}"))
 }
 
-/// Names and numbers of `list`, counted on where no number is given.
+/// Names and numbers of `list`. An entry without a number has the number after its predecessor's.
 fn numbered(list: &Yaml, mut next: i64) -> Vec<(String, i64)> {
     let number = |entry: &Yaml| {
         let value = entry["value"].as_i64().unwrap_or(next);
@@ -44,7 +44,7 @@ fn kebab(name: impl Debug) -> String {
     kebab
 }
 
-/// Every value below 100 that there is.
+/// All values of `T` below 100.
 fn values<T: TryFrom<u32>>() -> Vec<(T, i64)> {
     (0..100).filter_map(|raw| Some((T::try_from(raw).ok()?, raw.into()))).collect()
 }
@@ -57,7 +57,7 @@ fn definition(name: &str) -> Vec<(String, i64)> {
 fn the_family() {
     let spec = spec();
     assert_eq!(spec["name"].as_str(), FAMILY.to_str().ok());
-    // What a specification says when it says nothing.
+    // The specification's defaults.
     assert_eq!(spec["version"].as_i64().unwrap_or(1), VERSION.into());
     let groups = spec["mcast-groups"]["list"].as_vec().unwrap();
     assert_eq!(groups.len(), 1);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The pattern, as a reader recomputes it.
+//! The pattern, as a reader computes it.
 
 use dmaframe_abi::pattern::{REFERENCE_BYTES, fill, mismatch, offset, word};
 use proptest::prelude::*;
@@ -12,26 +12,26 @@ static REFERENCE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     block
 });
 
-/// Frame `sequence`, byte by byte.
+/// Frame `sequence`, computed byte by byte.
 fn frame(sequence: u64, bytes: usize) -> Vec<u8> {
     let start = offset(sequence) as usize;
     (start..start + bytes).map(|at| REFERENCE[at % REFERENCE_BYTES]).collect()
 }
 
 #[test]
-fn offsets_come_again_only_after_65536_frames() {
+fn offsets_repeat_only_after_65536_frames() {
     let seen: HashSet<u32> = (0..65_536).map(offset).collect();
     assert_eq!(seen.len(), 65_536);
     assert!(seen.iter().all(|at| at % 4 == 0 && (*at as usize) < REFERENCE_BYTES));
     assert!((0..1000).all(|n| offset(n) == offset(n + 65_536)));
-    // Where the product wraps at 2^64, the offsets go on as before.
+    // The product wraps at 2^64 without a break in the offsets.
     for n in [u64::MAX / 24_571, u64::MAX - 1, u64::MAX] {
         assert_eq!(offset(n), offset(n % 65_536));
     }
 }
 
 #[test]
-fn words_are_distinct_and_known() {
+fn words_are_distinct_and_match_published_values() {
     let seen: HashSet<u32> = (0..REFERENCE_BYTES as u32 / 4).map(word).collect();
     assert_eq!(seen.len(), REFERENCE_BYTES / 4);
     // Published values of MurmurHash3's finalizer.
@@ -75,12 +75,12 @@ proptest! {
         for (at, flip) in &flips {
             payload[*at] ^= flip;
         }
-        // The first of them.
+        // The first difference is reported.
         prop_assert_eq!(mismatch(&REFERENCE, sequence, &payload), flips.keys().next().copied());
     }
 
     #[test]
-    fn one_frame_is_not_another(sequence in any::<u64>(), ahead in 1u64..65_536) {
+    fn frames_differ_from_each_other(sequence in any::<u64>(), ahead in 1u64..65_536) {
         let payload = frame(sequence, 64);
         prop_assert!(mismatch(&REFERENCE, sequence.wrapping_add(ahead), &payload).is_some());
     }

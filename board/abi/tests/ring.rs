@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Both halves of the ring's protocol, against models of it.
+//! Both sides of the ring's protocol, compared with models.
 
 use dmaframe_abi::ring::{
     BadConsumer, BadRing, Consumer, ConsumerPage, DETACHED, FAULTED, MAGIC, Meta, NEED_KICK,
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::{Duration, Instant};
 
-/// An interpreter is slow: it gets fewer rounds.
+/// Fewer cases under Miri, which is slow.
 const CASES: u32 = if cfg!(miri) { 8 } else { 256 };
 const FRAMES: u32 = if cfg!(miri) { 200 } else { 50_000 };
 
@@ -25,13 +25,13 @@ fn pages(slots: u32, index: u32) -> (Meta, ConsumerPage) {
     (meta, page)
 }
 
-/// Beginnings from which few frames reach each wrap.
+/// First indices, some of them close to a wrap.
 fn start() -> impl Strategy<Value = u32> {
     prop_oneof![Just(0), any::<u32>(), (0u32..40).prop_map(|n| u32::MAX - n), Just(1 << 31)]
 }
 
 #[test]
-fn the_layout() {
+fn layout() {
     assert_eq!(MAGIC.to_le_bytes(), *b"DMARING1");
     let geometry = [
         offset_of!(Meta, magic),
@@ -66,7 +66,7 @@ fn the_layout() {
 }
 
 #[test]
-fn what_is_no_ring() {
+fn impossible_geometry_is_refused() {
     for slots in [0, 1, 3, 5, 1023, 2048, 1 << 31, u32::MAX] {
         assert!(Producer::new(slots).is_none(), "{slots}");
         let (meta, page) = pages(slots, 0);
@@ -83,12 +83,12 @@ fn what_is_no_ring() {
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// Fill that many free slots and publish that many frames; more may be asked than are free.
+    /// Fill and publish up to that many free slots; the number may be larger than the free slots.
     Publish(u32),
     Reclaim,
     /// Read and return up to that many frames.
     Read(u32),
-    /// A reader that is gone, and the next one in its place.
+    /// The reader ends, and another one continues.
     Reopen,
 }
 
@@ -108,8 +108,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Under every schedule, frames come once each and in order, and the producer never writes
-    /// to a slot that it was not given back.
+    /// Under every schedule, each frame comes once and in order, and the producer writes only to
+    /// slots that were returned to it.
     #[test]
     fn nothing_is_lost_repeated_or_overwritten(
         slots in (1u32..=5).prop_map(|n| 1 << n),
@@ -120,7 +120,8 @@ proptest! {
         let mut producer = Producer::starting_at(slots, index).unwrap();
         let mut consumer = Consumer::new(&meta, &page).unwrap();
         let mut memory = vec![u64::MAX; slots as usize];
-        // The model: frames published and not returned, then returned and not reclaimed.
+        // The model: a queue of frames published and not returned, and one of frames returned and
+        // not reclaimed.
         let mut ready: VecDeque<(usize, u64)> = VecDeque::new();
         let mut returned = 0;
         let (mut written, mut read) = (0, 0);
@@ -161,7 +162,7 @@ proptest! {
                 prop_assert_eq!(producer.oldest(), ready.front().map(|(slot, _)| *slot));
             }
         }
-        // Whatever is left comes too.
+        // The remaining frames arrive too.
         while let Some((slot, frame)) = ready.pop_front() {
             prop_assert_eq!((consumer.slot(), memory[slot], read), (slot, frame, frame));
             let _ = consumer.release(&meta, &page);
@@ -170,9 +171,9 @@ proptest! {
         prop_assert_eq!((consumer.ready(&meta), read), (Ok(0), written));
     }
 
-    /// Every index that no reader can have reached is refused, and leaves all as it was.
+    /// An index that no reader can have reached is refused and changes nothing.
     #[test]
-    fn a_lying_reader_changes_nothing(
+    fn an_impossible_consumer_index_changes_nothing(
         slots in (1u32..=10).prop_map(|n| 1 << n),
         index in start(),
         published in any::<u32>(),
@@ -220,7 +221,7 @@ proptest! {
 }
 
 #[test]
-fn the_driver_returns_a_frame_in_the_readers_name() {
+fn the_driver_returns_the_oldest_frame_for_read() {
     let (meta, page) = pages(4, u32::MAX);
     let mut producer = Producer::starting_at(4, u32::MAX).unwrap();
     assert_eq!(producer.oldest(), None);
@@ -233,7 +234,7 @@ fn the_driver_returns_a_frame_in_the_readers_name() {
 }
 
 #[test]
-fn a_full_ring_costs_no_kick_until_half_is_free() {
+fn no_kick_is_needed_until_half_of_the_ring_is_free() {
     for slots in (1..=10).map(|n| 1u32 << n) {
         for index in [0, u32::MAX - slots / 2, u32::MAX - slots, u32::MAX] {
             let (meta, page) = pages(slots, index);
@@ -253,7 +254,7 @@ fn a_full_ring_costs_no_kick_until_half_is_free() {
 }
 
 #[test]
-fn a_kick_leaves_other_flags_alone() {
+fn asking_for_a_kick_leaves_other_flags() {
     let (meta, _) = pages(4, 0);
     let producer = Producer::new(4).unwrap();
     meta.flags.store(STOPPED | DETACHED, Relaxed);
@@ -263,7 +264,7 @@ fn a_kick_leaves_other_flags_alone() {
     assert_eq!(meta.flags.load(Relaxed), STOPPED | DETACHED);
 }
 
-/// Where the producer stands, between two of its accesses to shared memory.
+/// The producer's state between two accesses to shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Producing {
     Look,
@@ -277,13 +278,13 @@ enum Producing {
     Asleep,
 }
 
-/// Both sides and what they share. The halves of the ring are made from it for each step.
+/// The state of both sides and of shared memory. Each step builds the sides of the ring from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct State {
     producing: Producing,
     head: u32,
     tail: u32,
-    /// The reader has written its index, and has not looked at the flag yet.
+    /// The reader has written its index and not yet loaded the flag.
     releasing: bool,
     consumer: u32,
     need_kick: u32,
@@ -291,7 +292,8 @@ struct State {
     kicked: bool,
 }
 
-/// A model of a driver that is asleep unless half of its ring is free, one shared access a step.
+/// A model of a driver that sleeps until half of its ring is free. Each step is one access to
+/// shared memory.
 struct Model {
     slots: u32,
     last: u32,
@@ -330,7 +332,7 @@ impl Model {
                     Producing::Look => Producing::Mark,
                     _ => Producing::Asleep,
                 };
-                // A kick before this step is spent: the index was just looked at.
+                // A kick before this step has no effect: the driver has just loaded the index.
                 next.kicked = false;
             }
             Producing::Mark => {
@@ -386,7 +388,7 @@ impl Model {
         let mut consumer = Consumer::new(&meta, &page).unwrap();
         let kick = consumer.release(&meta, &page);
         assert_eq!(page.consumer.load(Relaxed), state.consumer);
-        // A kick reaches only a producer that is asleep; that is the worst case.
+        // A kick reaches only a producer that sleeps, which is the worst case.
         let kicked = state.kicked || (kick && state.producing == Producing::Asleep);
         vec![State { releasing: false, kicked, ..*state }]
     }
@@ -430,8 +432,8 @@ fn a_sleeping_producer_is_kicked_in_every_interleaving() {
     }
 }
 
-/// The same with two threads and real calls. It cannot show that the fences are needed: a machine
-/// hardly ever reorders just there, and without them it passes too.
+/// The same with two threads and real calls. It does not show that the fences are needed: it passes
+/// without them too, because a CPU rarely reorders just there. The model above and loom show it.
 #[test]
 fn a_sleeping_producer_is_kicked_across_threads() {
     for slots in [2, 4] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The bounds of a stream's shape, each from both sides.
+//! The limits of a stream's parameters, each tested on both sides.
 
 use dmaframe_abi::stream::{
     FRAME_BYTES_MAX, Fault, INTERVAL_US_MAX, INTERVAL_US_MIN, Policy, RING_BYTES_MAX, Shape,
@@ -32,8 +32,12 @@ fn frame_bytes() {
         assert_eq!(check(Shape { frame_bytes, ..SHAPE }), Ok(()), "{frame_bytes}");
     }
     let max = 16 << 20;
-    for frame_bytes in [0, 1, 2, 3, 5, 4094, max - 1, max + 1, max + 4, u32::MAX - 3, u32::MAX] {
-        let expected = Err(ShapeError::FrameBytes(frame_bytes));
+    for frame_bytes in [0, 1, 2, 3, max + 1, max + 4, u32::MAX - 3, u32::MAX] {
+        let expected = Err(ShapeError::FrameRange(frame_bytes));
+        assert_eq!(check(Shape { frame_bytes, ..SHAPE }), expected);
+    }
+    for frame_bytes in [5, 4094, max - 1] {
+        let expected = Err(ShapeError::FrameGranularity(frame_bytes));
         assert_eq!(check(Shape { frame_bytes, ..SHAPE }), expected);
     }
 }
@@ -69,14 +73,14 @@ fn drop_needs_an_interval() {
 
 #[test]
 fn ring_bytes() {
-    // 1,024 slots of 256 KiB are the limit exactly; a page more each is over it.
+    // 1,024 slots of 256 KiB are exactly the limit; a page more in each is over it.
     let shape = Shape { slots: 1024, frame_bytes: 256 * 1024 - 64, ..SHAPE };
     assert_eq!(u64::from(shape.slot_stride(PAGE)) * 1024, RING_BYTES_MAX);
     assert_eq!(check(shape), Ok(()));
     let over = (256 * 1024 + 4096) * 1024;
     let shape = Shape { frame_bytes: 256 * 1024 - 60, ..shape };
     assert_eq!(check(shape), Err(ShapeError::RingBytes(over)));
-    // The largest product there is does not wrap.
+    // The largest possible product does not overflow.
     let shape = Shape { slots: 1024, frame_bytes: FRAME_BYTES_MAX, ..SHAPE };
     assert_eq!(check(shape), Err(ShapeError::RingBytes(((16 << 20) + 4096) * 1024)));
     // Larger pages round further up.
@@ -113,12 +117,33 @@ fn numbers_have_one_meaning() {
 fn messages_name_the_value() {
     for (error, value) in [
         (ShapeError::Source(41), "41"),
-        (ShapeError::FrameBytes(42), "42"),
+        (ShapeError::FrameRange(42), "42"),
+        (ShapeError::FrameGranularity(46), "46"),
+        (ShapeError::FrameWidth { bytes: 47, width: 16 }, "47"),
+        (ShapeError::FrameLimit { bytes: 48, most: 8 }, "48"),
         (ShapeError::Slots(43), "43"),
         (ShapeError::RingBytes(44), "44"),
         (ShapeError::Interval(45), "45"),
-        (ShapeError::DropUnpaced, "interval_us"),
+        (ShapeError::DropUnpaced, "interval-us"),
     ] {
         assert!(error.to_string().contains(value), "{error}");
+    }
+}
+
+/// An extended acknowledgement of netlink holds 79 bytes (`NETLINK_MAX_FMTMSG_LEN`).
+#[test]
+fn messages_fit_an_extended_acknowledgement() {
+    for error in [
+        ShapeError::Source(u32::MAX),
+        ShapeError::FrameRange(u32::MAX),
+        ShapeError::FrameGranularity(u32::MAX),
+        ShapeError::FrameWidth { bytes: u32::MAX, width: 16 },
+        ShapeError::FrameLimit { bytes: u32::MAX, most: u32::MAX },
+        ShapeError::Slots(u32::MAX),
+        ShapeError::RingBytes(u64::MAX),
+        ShapeError::Interval(u32::MAX),
+        ShapeError::DropUnpaced,
+    ] {
+        assert!(error.to_string().len() < 80, "{error}");
     }
 }

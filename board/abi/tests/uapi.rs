@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The ioctl interface against what a C compiler makes of it.
+//! The ioctl interface, compared with a C compiler's numbers.
 //!
 //! The numbers were printed by a C program from `<linux/ioctl.h>` and structures of `__u8`,
 //! `__u32` and `__u64` in the same order, built with `-Wpadded`.
@@ -34,7 +34,7 @@ fn layouts() {
         [0, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72, 76, 80]
     );
     assert_eq!(
-        offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us pad
+        offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us frame_bytes_max
             reserved),
         [0, 4, 8, 40, 48, 52, 56, 60, 64, 68, 72]
     );
@@ -55,7 +55,7 @@ fn layouts() {
 }
 
 #[test]
-fn what_nobody_sets_is_zero() {
+fn defaults_are_all_zero() {
     assert!(Info::default().as_bytes().iter().all(|&byte| byte == 0));
     assert!(SourceInfo::default().as_bytes().iter().all(|&byte| byte == 0));
     assert!(Config::default().as_bytes().iter().all(|&byte| byte == 0));
@@ -66,14 +66,14 @@ const SHAPE: Shape =
     Shape { source: 1, frame_bytes: 4096, slots: 16, policy: Policy::Drop, interval_us: 1000 };
 
 #[test]
-fn a_shape_goes_there_and_back() {
+fn a_shape_survives_the_conversion_to_config() {
     let config = Config::from(SHAPE);
     assert_eq!(config.shape(), Ok(SHAPE));
     assert_eq!(config.as_bytes()[20..], [0; 44]);
 }
 
 #[test]
-fn each_refusal() {
+fn config_refuses_each_invalid_field() {
     let good = Config::from(SHAPE);
     for bit in 0..32 {
         let flags = 1 << bit;
@@ -82,7 +82,7 @@ fn each_refusal() {
     for policy in [2, 3, u32::MAX] {
         assert_eq!(Config { policy, ..good }.shape(), Err(ConfigError::Policy(policy)));
     }
-    // Every bit that the caller gives as zero, behind the flags.
+    // Every bit after the flags that the caller must pass as zero.
     for bit in 24 * 8..64 * 8 {
         let mut bytes = [0; 64];
         bytes.copy_from_slice(good.as_bytes());
@@ -95,9 +95,9 @@ fn each_refusal() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is taken is given back bit by bit: nothing that was asked is ignored.
+    /// A config that is accepted converts back to the same bits: no field is ignored.
     #[test]
-    fn any_bytes_are_answered(mut bytes in any::<[[u8; 16]; 4]>(), zeroes in 0usize..64) {
+    fn config_accepts_any_bytes(mut bytes in any::<[[u8; 16]; 4]>(), zeroes in 0usize..64) {
         let bytes = bytes.as_mut_bytes();
         bytes[64 - zeroes..].fill(0);
         let config = Config::read_from_bytes(bytes).unwrap();
@@ -107,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn names_are_padded_and_ended(name in prop::collection::vec(1u8.., 0..80)) {
+    fn names_are_padded_and_terminated(name in prop::collection::vec(1u8.., 0..80)) {
         let field = uapi::name_field(&name);
         let kept = name.len().min(NAME_BYTES - 1);
         prop_assert_eq!(uapi::field_name(&field), &name[..kept]);
@@ -116,7 +116,7 @@ proptest! {
 }
 
 #[test]
-fn a_name_without_an_end_is_the_whole_field() {
+fn a_name_without_nul_is_the_whole_field() {
     assert_eq!(uapi::field_name(&[b'x'; NAME_BYTES]), [b'x'; NAME_BYTES]);
     assert_eq!(uapi::field_name(&[0; NAME_BYTES]), b"");
 }

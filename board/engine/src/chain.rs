@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Planning: which transfers make one frame, for any engine.
+//! Plans the transfers of one frame, for any engine.
 //!
-//! A frame is a start stamp, its payload and an end stamp, in this order, so that a non-zero end
-//! stamp proves that the payload arrived. The payload runs over a source that may repeat and a
-//! slot that may be several blocks; the plan cuts it wherever either ends, or an engine's longest
-//! transfer does.
+//! The transfers write the start stamp, the payload and the end stamp, in this order. An end stamp
+//! that is not zero therefore proves that the payload arrived. A source may repeat, and a slot may
+//! consist of several blocks of memory. The plan begins a new transfer wherever the source or a
+//! block ends, and where the engine's longest transfer does.
 
 use core::fmt;
 use dmaframe_abi::frame::{self, HEADER_BYTES};
+use dmaframe_abi::stream::FRAME_BYTES_MAX;
 
-/// Most transfers of one frame.
+/// Largest number of transfers of one frame.
 ///
-/// The longest frame ([`dmaframe_abi::stream::FRAME_BYTES_MAX`]) over the pattern's reference block takes
-/// 64 for the source and up to [`SLOT_BLOCKS`] more for the slot, plus the stamps.
+/// The longest frame ([`FRAME_BYTES_MAX`]) of the pattern reads its reference
+/// block 64 times. It needs up to [`SLOT_BLOCKS`] more transfers where a block of the slot ends,
+/// and two for the stamps.
 pub const MAX_SEGMENTS: usize = 128;
 
-/// A chain moves no more than this many bytes, unless a single frame is longer.
+/// Largest number of bytes, headers included, that a chain of several frames moves. A longer frame
+/// has a chain of its own.
 pub const CHAIN_BYTES_MAX: u32 = 256 * 1024;
 
-/// Most blocks of one slot.
+/// Largest number of blocks of one slot.
 pub const SLOT_BLOCKS: usize = 48;
 
 /// The transfers of one frame.
@@ -27,33 +30,37 @@ pub type Plan = heapless::Vec<Segment, MAX_SEGMENTS>;
 /// The blocks of one slot.
 pub type SlotBlocks = heapless::Vec<Block, SLOT_BLOCKS>;
 
-/// What an engine's transfers are limited to.
+/// The limits of an engine's transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes, and alignment, of one descriptor.
+    /// Length in bytes, and alignment, of one descriptor.
     pub descriptor_bytes: u32,
-    /// Most bytes of one transfer.
+    /// Longest transfer in bytes.
     pub transfer_bytes: u32,
-    /// Every length and address is a multiple of this many bytes.
+    /// Lengths and addresses are multiples of this many bytes.
     pub granularity: u32,
-    /// Bits of a bus address.
+    /// Number of bits of a bus address.
     pub address_bits: u32,
 }
 
 impl Limits {
-    /// The highest bus address that the engine can name.
+    /// The highest bus address that the engine can reach.
     pub const fn highest_address(&self) -> u64 {
         if self.address_bits >= 64 { u64::MAX } else { (1 << self.address_bits) - 1 }
     }
 
-    /// Whether the engine can run `segment` as one transfer.
+    /// Checks that the engine can run `segment` as one transfer.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::BadLength`], [`PlanError::Unreachable`] or [`PlanError::Misaligned`].
     pub fn check(&self, segment: &Segment) -> Result<(), PlanError> {
         let bytes = segment.bytes;
         if bytes == 0 || bytes % self.granularity != 0 || bytes > self.transfer_bytes {
             return Err(PlanError::BadLength { bytes });
         }
         let source_span = if segment.source_increments { bytes } else { segment.width.bytes() };
-        // A 128-bit read crosses the bus whole, so both ends must be whole reads.
+        // The engine reads whole units of the width, so the transfer must begin and end with one.
         let align = self.granularity.max(segment.width.bytes());
         if bytes % align != 0 {
             return Err(PlanError::BadLength { bytes });
@@ -74,18 +81,18 @@ impl Limits {
     }
 }
 
-/// How wide each read of a source is.
+/// The width of each read of a source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Width {
-    /// 4 bytes: every peripheral register.
+    /// 4 bytes, as every peripheral register needs.
     #[default]
     Bits32,
-    /// 16 bytes.
+    /// 16 bytes, for memory.
     Bits128,
 }
 
 impl Width {
-    /// Bytes of one read.
+    /// The width in bytes.
     pub const fn bytes(self) -> u32 {
         match self {
             Width::Bits32 => 4,
@@ -93,7 +100,7 @@ impl Width {
         }
     }
 
-    /// The width of that many bytes.
+    /// The width of `bytes` bytes, or `None` if there is none.
     pub const fn from_bytes(bytes: u32) -> Option<Self> {
         match bytes {
             4 => Some(Width::Bits32),
@@ -103,29 +110,30 @@ impl Width {
     }
 }
 
-/// Where a frame's payload is read from.
+/// Where the payload of a frame is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Bus address of the source's first byte.
     pub bus: u64,
-    /// Bytes of the source; past its end a reading source begins again at its start.
+    /// Length of the source in bytes. An incrementing source continues at its start after its end.
     pub bytes: u32,
-    /// Where in the source this frame begins: bytes, less than `bytes`.
+    /// Offset in bytes, less than `bytes`, at which this frame begins. It has no effect if the
+    /// address is fixed.
     pub offset: u32,
-    /// Whether the address grows while reading; a fixed address is sampled again and again.
+    /// Whether the address increments. If not, every read is of the first address.
     pub increments: bool,
-    /// How wide each read is.
+    /// Width of each read.
     pub width: Width,
-    /// The peripheral request that paces the reads; 0 is always ready.
+    /// Number of the DREQ (peripheral data request) that paces the reads; 0 is none.
     pub dreq: u8,
 }
 
-/// A run of memory, contiguous on the bus.
+/// A block of memory that is contiguous on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
     /// Bus address of its first byte.
     pub bus: u64,
-    /// Its length.
+    /// Length in bytes.
     pub bytes: u32,
 }
 
@@ -134,44 +142,45 @@ pub struct Block {
 pub struct Segment {
     /// Bus address read from.
     pub source: u64,
-    /// Bus address written to; it always grows.
+    /// Bus address written to. It always increments.
     pub destination: u64,
-    /// Bytes moved.
+    /// Length in bytes.
     pub bytes: u32,
-    /// Whether the source address grows.
+    /// Whether the source address increments.
     pub source_increments: bool,
-    /// How wide each read is.
+    /// Width of each read.
     pub width: Width,
-    /// The peripheral request that paces the reads.
+    /// Number of the DREQ that paces the reads; 0 is none.
     pub dreq: u8,
 }
 
-/// Why no chain can be made.
+/// Why a plan or a chain was refused, with the value refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanError {
-    /// A length that is zero, no multiple of the granularity, or more than one transfer can move.
+    /// The length is zero, not a multiple of the granularity or width, or more than one transfer
+    /// can move.
     BadLength {
         /// The length refused.
         bytes: u32,
     },
-    /// An address that is not aligned.
+    /// The address is not aligned.
     Misaligned {
         /// The address refused.
         bus: u64,
-        /// What it must be a multiple of.
+        /// The alignment that it needs, in bytes.
         align: u32,
     },
-    /// An address that the engine cannot name.
+    /// The address is beyond the engine's reach, or zero where zero has a meaning of its own.
     Unreachable {
         /// The address refused.
         bus: u64,
     },
-    /// An offset at or past the end of the source.
+    /// The offset is not less than the length of the source.
     BadOffset {
         /// The offset refused.
         offset: u32,
     },
-    /// The slot's blocks are shorter than the frame.
+    /// The slot's blocks together are shorter than the frame, or the first one than the header.
     SlotTooSmall {
         /// Bytes of the frame with its header.
         need: u32,
@@ -208,10 +217,41 @@ impl fmt::Display for PlanError {
 
 impl core::error::Error for PlanError {}
 
-/// Plans one frame of `payload_bytes` from `origin` into `slot`.
+/// The longest payload of which every frame can be planned, wherever the frame begins in its source
+/// and however its slot is cut into blocks: at most [`FRAME_BYTES_MAX`] bytes.
 ///
-/// `stamp` is the bus address of the 64-bit hardware counter, copied into the header before and
-/// after the payload. `plan` is replaced; on an error it holds nothing that may be run.
+/// `source_bytes` is the length of a source whose address increments, and `None` for a fixed
+/// address. Zero if no frame can be planned.
+pub fn longest_payload(limits: &Limits, source_bytes: Option<u32>, width: Width) -> u32 {
+    let unit = limits.granularity.max(width.bytes());
+    let longest = limits.transfer_bytes - limits.transfer_bytes % unit;
+    // The two stamps, and one transfer more for each block of the slot but the last.
+    let spare = (MAX_SEGMENTS - 2 - (SLOT_BLOCKS - 1)) as u32;
+    let fits = |bytes: u32| {
+        // A frame may begin in the middle of the source.
+        let ends = source_bytes.map_or(0, |source| bytes.div_ceil(source.max(1)));
+        ends.saturating_add(bytes.div_ceil(longest.max(1))) <= spare
+    };
+    let (mut most, mut over) = (0, FRAME_BYTES_MAX / unit + 1);
+    while over - most > 1 {
+        let middle = most + (over - most) / 2;
+        if fits(middle * unit) {
+            most = middle;
+        } else {
+            over = middle;
+        }
+    }
+    most * unit
+}
+
+/// Plans one frame: `payload_bytes` bytes from `origin` into the blocks of `slot`.
+///
+/// `stamp` is the bus address of the engine's 64-bit counter. The plan copies it into the header
+/// before and after the payload. The function replaces the contents of `plan`.
+///
+/// # Errors
+///
+/// A [`PlanError`], after which `plan` is empty.
 pub fn plan_frame(
     limits: &Limits,
     stamp: u64,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The control block: what the BCM2835 engine reads from memory to run one transfer.
+//! Control blocks: the descriptors that the BCM2835 DMA engine reads from memory.
+//!
+//! Source: BCM2835 ARM Peripherals, chapter 4.2.1.1, table 4-1 (page 40).
 
 use crate::chain::{Limits, PlanError, Segment, Width};
 use crate::register::TransferInformation as Ti;
 use zerocopy_derive as zd;
 
-/// One control block: 32 bytes, 32-byte aligned, little-endian words.
-///
-/// Source: BCM2835 ARM Peripherals, table 4-1, page 40.
+/// One control block: eight little-endian words, 32 bytes, aligned to 32 bytes. It describes one
+/// transfer.
 #[derive(
     Clone,
     Copy,
@@ -22,25 +23,25 @@ use zerocopy_derive as zd;
 )]
 #[repr(C, align(32))]
 pub struct ControlBlock {
-    /// See [`Ti`].
+    /// Bits of [`Ti`].
     pub transfer_information: u32,
     /// Bus address read from.
     pub source: u32,
     /// Bus address written to.
     pub destination: u32,
-    /// Bytes moved: a multiple of 4.
+    /// Length of the transfer in bytes: a multiple of 4.
     pub length: u32,
-    /// 2D stride; unused here.
+    /// Stride of a 2D transfer. Always zero here.
     pub stride: u32,
-    /// Bus address of the next control block; zero ends the chain.
+    /// Bus address of the next control block. Zero ends the chain.
     pub next: u32,
-    /// Written as zero.
+    /// Always zero.
     pub reserved: [u32; 2],
 }
 
 const _: () = assert!(size_of::<ControlBlock>() == 32 && align_of::<ControlBlock>() == 32);
 
-/// What the full channels (0 to 6 and 15) can do.
+/// Limits of the full channels, 0 to 6 and 15.
 pub const FULL: Limits = Limits {
     descriptor_bytes: 32,
     transfer_bytes: (1 << 30) - 4,
@@ -48,14 +49,14 @@ pub const FULL: Limits = Limits {
     address_bits: 32,
 };
 
-/// What the lite channels (7 to 14) can do.
+/// Limits of the lite channels, 7 to 14.
 pub const LITE: Limits = Limits { transfer_bytes: 0x1_0000 - 4, ..FULL };
 
-/// A chain under construction in a pool of control blocks.
+/// A chain that is being built in a pool of control blocks.
 ///
-/// Segments are appended frame by frame and linked as they come. [`Chain::finish`] ends the chain
-/// and asks for the one interrupt, on the last control block. Until then the chain has no end and
-/// must not be started.
+/// [`Chain::append`] adds the segments of a frame and links them. [`Chain::finish`] ends the chain
+/// and enables the interrupt of its last control block, the only one. Do not start a chain before:
+/// it has no end.
 #[derive(Debug)]
 pub struct Chain<'a> {
     pool: &'a mut [ControlBlock],
@@ -65,14 +66,20 @@ pub struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    /// An empty chain in `pool`, which the engine sees at `pool_bus`.
+    /// An empty chain in `pool`, whose bus address is `pool_bus`.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::Unreachable`] if the engine cannot reach all of the pool, or if `pool_bus` is
+    /// 0, which means the end of a chain. [`PlanError::Misaligned`] if `pool_bus` is not a multiple
+    /// of a descriptor's length.
     pub fn new(
         pool: &'a mut [ControlBlock],
         pool_bus: u64,
         limits: Limits,
     ) -> Result<Self, PlanError> {
         let bytes = size_of_val(pool) as u64;
-        // Control blocks hold 32-bit addresses, whatever else an engine might.
+        // A control block holds addresses of 32 bits.
         let limits = Limits { address_bits: limits.address_bits.min(32), ..limits };
         let end = pool_bus.checked_add(bytes).ok_or(PlanError::Unreachable { bus: pool_bus })?;
         if pool_bus == 0 || end - 1 > limits.highest_address() {
@@ -84,22 +91,27 @@ impl<'a> Chain<'a> {
         Ok(Self { pool, pool_bus: pool_bus as u32, limits, used: 0 })
     }
 
-    /// Control blocks in use.
+    /// Number of control blocks in use.
     pub fn len(&self) -> usize {
         self.used
     }
 
-    /// Whether nothing was appended.
+    /// Whether the chain has no control block.
     pub fn is_empty(&self) -> bool {
         self.used == 0
     }
 
-    /// Control blocks still free.
+    /// Number of control blocks that are free.
     pub fn room(&self) -> usize {
         self.pool.len() - self.used
     }
 
-    /// Appends all of `segments`, or none of them.
+    /// Appends all of `segments`.
+    ///
+    /// # Errors
+    ///
+    /// [`PlanError::TooManySegments`] if the pool has too little room, or what [`Limits::check`]
+    /// reports. Then none of them is appended.
     pub fn append(&mut self, segments: &[Segment]) -> Result<(), PlanError> {
         if segments.len() > self.room() {
             return Err(PlanError::TooManySegments { most: self.pool.len() });
@@ -108,7 +120,7 @@ impl<'a> Chain<'a> {
             self.limits.check(segment)?;
         }
         for segment in segments {
-            // Past the pool's end this may wrap; `finish` replaces it there.
+            // For the pool's last block this may wrap; `finish` replaces it with zero.
             let after = (self.used as u32 + 1) * self.limits.descriptor_bytes;
             let next = self.pool_bus.wrapping_add(after);
             self.pool[self.used] = encode(segment, next);
@@ -117,9 +129,9 @@ impl<'a> Chain<'a> {
         Ok(())
     }
 
-    /// Ends the chain: the last control block interrupts and names no successor.
+    /// Ends the chain: its last control block raises the interrupt and has no successor.
     ///
-    /// Returns the number of control blocks, or `None` for an empty chain.
+    /// Returns the number of control blocks, or `None` if the chain is empty.
     pub fn finish(self) -> Option<usize> {
         let last = self.pool.get_mut(self.used.checked_sub(1)?)?;
         last.transfer_information |= Ti::INTEN.0;
@@ -143,7 +155,7 @@ fn encode(segment: &Segment, next: u32) -> ControlBlock {
     }
     ControlBlock {
         transfer_information: ti.0,
-        // Both fit: `Limits::check` holds them below 2^32.
+        // `Limits::check` has refused addresses of more than 32 bits.
         source: segment.source as u32,
         destination: segment.destination as u32,
         length: segment.bytes,

@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! What an engine needs to know to move frames: registers, control blocks and chains.
+//! What the driver needs to run a DMA engine: registers, control blocks and chains.
 //!
 //! Only the driver depends on this crate. Programs share [`dmaframe_abi`] with the driver and see
-//! no register; code here names no ioctl and no netlink attribute. [`chain`] plans a frame for any
-//! engine; [`register`] and [`control_block`] describe the BCM2835 DMA controller.
+//! no register. Code in this crate names no ioctl and no netlink attribute.
 //!
-//! ```text
-//! register -> control_block -> chain
-//! ```
+//! | module | contents |
+//! |---|---|
+//! | [`chain`] | plans the transfers of one frame, for any engine |
+//! | [`control_block`] | encodes transfers as control blocks of the BCM2835 DMA controller |
+//! | [`register`] | registers of the BCM2835 DMA controller and system timer |
 //!
-//! Addresses named *bus* are what the DMA engine sees, never CPU addresses. The crate knows no
-//! operating system, does not allocate and contains no `unsafe` code.
+//! Addresses named *bus* are addresses that the DMA engine uses, never CPU addresses. The crate
+//! depends on no operating system, does not allocate and contains no `unsafe` code.
 #![no_std]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
-// The kernel build has neither Cargo's lint table nor its rustc.
+// The kernel build uses neither Cargo's lint table nor the same rustc.
 #![allow(unknown_lints)]
 
 pub mod chain;
 pub mod control_block;
 pub mod register;
+
+/// Compiles and runs the example in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,38 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Registers of one BCM2835 DMA channel and of the system timer.
+//! Registers of a BCM2835 DMA channel and of the system timer. Offsets are in bytes.
 //!
 //! Source: BCM2835 ARM Peripherals, chapter 4 (DMA controller, pages 38 to 63) and chapter 12
 //! (system timer, page 172), with the published errata.
 
-/// Bytes from one channel's registers to the next.
+/// Distance in bytes from one channel's registers to the next channel's.
 pub const CHANNEL_STRIDE: u32 = 0x100;
-/// Bytes of one channel's registers that are in use.
+/// Length in bytes of the registers of one channel.
 pub const CHANNEL_BYTES: usize = 0x24;
 
-/// Control and status.
+/// Control and status, [`ControlStatus`].
 pub const CS: usize = 0x00;
-/// Bus address of the control block being run; zero is idle.
+/// Bus address of the current control block; zero if the channel is idle.
 pub const CONBLK_AD: usize = 0x04;
-/// Transfer information of the control block being run.
+/// Transfer information of the current control block, [`TransferInformation`].
 pub const TI: usize = 0x08;
-/// Source address of the transfer being run.
+/// Source bus address of the current transfer.
 pub const SOURCE_AD: usize = 0x0c;
-/// Destination address of the transfer being run.
+/// Destination bus address of the current transfer.
 pub const DEST_AD: usize = 0x10;
-/// Bytes still to be moved by the transfer being run.
+/// Bytes that the current transfer has yet to move.
 pub const TXFR_LEN: usize = 0x14;
-/// How far the rows of a 2D transfer lie apart.
+/// Stride of a 2D transfer in bytes.
 pub const STRIDE: usize = 0x18;
-/// Bus address of the control block that follows.
+/// Bus address of the next control block; zero if there is none.
 pub const NEXTCONBK: usize = 0x1c;
-/// Error bits and what the channel can do.
+/// Error bits and properties of the channel, [`struct@Debug`].
 pub const DEBUG: usize = 0x20;
 
-/// System timer, low 32 bits of the 1 MHz counter, as the DMA engine addresses it.
-///
-/// The high 32 bits follow at the next word.
+/// Bus address of the system timer's counter: CLO, the low 32 bits. CHI, the high 32 bits, is the
+/// next word.
 pub const SYSTEM_TIMER_BUS: u32 = 0x7e00_3004;
-/// Ticks per second of the system timer.
+/// Frequency of the system timer in ticks per second.
 pub const SYSTEM_TIMER_HZ: u32 = 1_000_000;
 
 macro_rules! register {
@@ -45,7 +44,7 @@ macro_rules! register {
         impl $name {
             $($(#[$bit_doc])* pub const $bit: Self = Self($value);)*
 
-            /// Both sets of bits.
+            /// The union of both sets of bits.
             pub const fn with(self, other: Self) -> Self {
                 Self(self.0 | other.0)
             }
@@ -55,7 +54,7 @@ macro_rules! register {
                 self.0 & other.0 != 0
             }
 
-            /// Only the bits that `other` has too.
+            /// The intersection of both sets of bits.
             pub const fn only(self, other: Self) -> Self {
                 Self(self.0 & other.0)
             }
@@ -66,25 +65,25 @@ macro_rules! register {
 register! {
     /// CS: control and status of a channel.
     ControlStatus {
-        /// The channel runs; cleared by hardware at the end of the chain.
+        /// The channel runs. Hardware clears it at the end of the chain.
         ACTIVE = 1 << 0;
-        /// The current control block ended; write one to clear.
+        /// The current control block ended. Write one to clear.
         END = 1 << 1;
-        /// An interrupt is owed; write one to clear.
+        /// A control block with INTEN ended. Write one to clear.
         INT = 1 << 2;
-        /// The channel is paused (ACTIVE clear, or held by DREQ).
+        /// The channel is paused: ACTIVE is clear, or it waits for a DREQ.
         PAUSED = 1 << 4;
-        /// Writes are on their way whose response has not come back.
+        /// The channel waits for the responses of its last writes.
         WAITING_FOR_WRITES = 1 << 6;
-        /// DEBUG holds an error.
+        /// An error bit of DEBUG is set.
         ERROR = 1 << 8;
-        /// Priority 8 of 16 on the AXI bus, and the same in panic: mainline's choice.
+        /// Priority 8 of 0 to 15 on the AXI bus, normally and in panic.
         PRIORITY = (8 << 16) | (8 << 20);
-        /// The end of a transfer waits for its last write response.
+        /// A transfer ends only after the response to its last write.
         WAIT_FOR_OUTSTANDING_WRITES = 1 << 28;
-        /// The channel goes on when the debugger pauses the system.
+        /// The channel does not stop when a debugger stops the system.
         DISABLE_DEBUG_PAUSE = 1 << 29;
-        /// Abandon the current control block and load the next.
+        /// Abort the current control block and load the next.
         ABORT = 1 << 30;
         /// Reset the channel.
         RESET = 1 << 31;
@@ -96,28 +95,30 @@ register! {
     TransferInformation {
         /// Raise INT when this control block ends.
         INTEN = 1 << 0;
-        /// Wait for each write's response.
+        /// Wait for the response to each write.
         WAIT_RESP = 1 << 3;
-        /// The destination address grows.
+        /// The destination address increments.
         DEST_INC = 1 << 4;
-        /// The source address grows.
+        /// The source address increments.
         SRC_INC = 1 << 8;
         /// Reads are 128 bits wide instead of 32.
         SRC_WIDTH128 = 1 << 9;
-        /// The peripheral's DREQ paces the reads.
+        /// The DREQ selected by PERMAP paces the reads.
         SRC_DREQ = 1 << 10;
-        /// No wide writes: needed where 128-bit beats may not be merged.
+        /// Do not merge writes into wide bursts.
         NO_WIDE_BURSTS = 1 << 26;
     }
 }
 
 impl TransferInformation {
-    /// Peripheral map: which DREQ paces this transfer (0 to 31; 0 is always ready).
+    /// PERMAP: the number of the DREQ that paces this transfer, 0 to 31. 0 is none. Higher bits of
+    /// `dreq` are ignored.
     pub const fn permap(dreq: u8) -> Self {
         Self(((dreq & 0x1f) as u32) << 16)
     }
 
-    /// Burst length in beats, 1 to 16. Above 8 a 32-bit channel's FIFO can lock the AXI bus.
+    /// BURST_LENGTH: the length of a burst in beats, 1 to 16. More than 8 beats of 32 bits do not
+    /// fit the FIFO of most channels, and can lock up the AXI bus.
     pub const fn burst(beats: u8) -> Self {
         let beats = if beats == 0 { 0 } else { beats - 1 };
         Self(((beats & 0xf) as u32) << 12)
@@ -125,17 +126,18 @@ impl TransferInformation {
 }
 
 register! {
-    /// DEBUG: errors (write one to clear) and the channel's kind.
+    /// DEBUG: error bits, which are cleared by writing one, and properties of the channel.
     Debug {
-        /// An AXI read-last signal was not where it was expected.
+        /// The AXI read-last signal was not set when expected.
         READ_LAST_NOT_SET = 1 << 0;
-        /// The channel's FIFO overflowed.
+        /// The channel's FIFO had an error.
         FIFO_ERROR = 1 << 1;
-        /// The AXI bus answered a read with an error.
+        /// The AXI bus returned an error for a read.
         READ_ERROR = 1 << 2;
-        /// All the error bits.
+        /// All error bits.
         ERRORS = 0b111;
-        /// A lite channel: no more than 65,532 bytes a control block, no 2D, half the speed.
+        /// The channel is a lite channel: at most 65,532 bytes a control block, no 2D mode, half
+        /// the bandwidth.
         LITE = 1 << 28;
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Plans, replayed byte by byte in a model of an engine.
+//! Plans, executed byte by byte by a model of an engine.
 
 use dmaframe_abi::frame::{HEADER_BYTES, STAMP_BYTES, STAMP_END, STAMP_START};
 use dmaframe_abi::pattern;
 use dmaframe_abi::stream::FRAME_BYTES_MAX;
 use dmaframe_engine::chain::{
-    Block, Limits, MAX_SEGMENTS, Origin, Plan, PlanError, SLOT_BLOCKS, Segment, Width, plan_frame,
+    Block, Limits, MAX_SEGMENTS, Origin, Plan, PlanError, SLOT_BLOCKS, Segment, Width,
+    longest_payload, plan_frame,
 };
 use dmaframe_engine::control_block::{FULL, LITE};
 use dmaframe_engine::register::SYSTEM_TIMER_BUS;
@@ -14,18 +15,18 @@ use proptest::prelude::*;
 const STAMP: u64 = SYSTEM_TIMER_BUS as u64;
 const SOURCE: u64 = 0xc000_0000;
 const SLOT: u64 = 0xd000_0000;
-/// Between two blocks of a slot: a write past a block's end hits nothing.
+/// Distance between two blocks of a slot, so that a write past a block's end is noticed.
 const GAP: u64 = 0x100;
 const UNTOUCHED: u16 = u16::MAX;
 
-/// What the engine sees: a counter, a source and a slot. It runs segments as the hardware would
-/// and stops the test at an address that is none of these.
+/// A model of an engine with a counter, a source and a slot. It runs segments as the hardware would
+/// and panics at any other address.
 struct Engine<'a> {
     origin: &'a Origin,
     blocks: &'a [Block],
     /// The slot's bytes, block after block; [`UNTOUCHED`] where nothing was written.
     slot: Vec<u16>,
-    /// Where in `slot` each write went, in order.
+    /// The offset in `slot` of each write, in order.
     written: Vec<usize>,
     stamps: u64,
     samples: u32,
@@ -95,7 +96,7 @@ fn blocks_of(sizes: &[u32]) -> Vec<Block> {
     blocks
 }
 
-/// How many transfers a frame takes: counted read by read, a new one wherever one must end.
+/// The number of transfers that a frame needs, counted read by read.
 fn transfers(limits: &Limits, origin: &Origin, blocks: &[Block], payload_bytes: u32) -> usize {
     let width = origin.width.bytes();
     let longest = limits.transfer_bytes / width * width;
@@ -200,13 +201,13 @@ proptest! {
         sizes[0] = HEADER_BYTES as u32 + (first - 4) * unit;
         let room = (sizes.iter().sum::<u32>() - HEADER_BYTES as u32) / unit;
         prop_assume!(room > 0);
-        // No multiple of 16: a wide transfer must be cut below it.
+        // Not a multiple of 16, so that a wide transfer must be cut below it.
         let limits = Limits { transfer_bytes: (longest * 4).max(unit), ..FULL };
         check(&limits, &origin, &blocks_of(&sizes), (payload % room + 1) * unit)?;
     }
 
     #[test]
-    fn a_repeating_source_is_cut_at_its_end(units in 1u32..40, offset in any::<u32>(), words in 1u32..400) {
+    fn an_incrementing_source_starts_again_at_its_end(units in 1u32..40, offset in any::<u32>(), words in 1u32..400) {
         let origin = Origin {
             bus: SOURCE,
             bytes: units * 4,
@@ -218,9 +219,9 @@ proptest! {
         check(&FULL, &origin, &blocks_of(&[4096]), words * 4)?;
     }
 
-    /// Whatever is asked, an answer comes: a plan that holds to the limits, or nothing.
+    /// Any arguments give a plan within the limits, or an error and an empty plan.
     #[test]
-    fn nonsense_is_refused_without_a_panic(
+    fn any_arguments_are_planned_or_refused_without_panic(
         stamp in edge(),
         bus in edge(),
         bytes in any::<u32>(),
@@ -262,7 +263,7 @@ fn memory(bytes: u32, offset: u32) -> Origin {
     Origin { bus: SOURCE, bytes, offset, increments: true, width: Width::Bits32, dreq: 0 }
 }
 
-/// What `plan_frame` says; the plan must be empty, even if it was not before.
+/// The error of `plan_frame`, which must also empty the plan.
 fn refused(limits: &Limits, stamp: u64, origin: &Origin, slot: &[Block], bytes: u32) -> PlanError {
     let mut plan = Plan::new();
     let good = memory(64, 0);
@@ -296,7 +297,7 @@ fn offsets() {
     // Not a whole word.
     let error = refused(&FULL, STAMP, &memory(64, 2), &slot, 32);
     assert_eq!(error, PlanError::Misaligned { bus: SOURCE + 2, align: 4 });
-    // A source whose end is not: its last transfer would be odd.
+    // The source's length is not a multiple of 4, so its last transfer would not be either.
     assert_eq!(
         refused(&FULL, STAMP, &memory(62, 0), &slot, 64),
         PlanError::BadLength { bytes: 62 }
@@ -327,10 +328,10 @@ fn alignment() {
     let slot = [Block { bus: SLOT + 2, bytes: 4096 }];
     let at = SLOT + 2 + STAMP_START as u64;
     assert_eq!(refused(&FULL, STAMP, &memory(64, 0), &slot, 4), misaligned(at, 4));
-    // The second block alone.
+    // Only the second block is misaligned.
     let slot = [Block { bus: SLOT, bytes: 64 }, Block { bus: SLOT + 0x101, bytes: 64 }];
     assert_eq!(refused(&FULL, STAMP, &memory(64, 0), &slot, 4), misaligned(SLOT + 0x101, 4));
-    // A block whose length is odd cannot be filled to its end.
+    // A block whose length is not a multiple of 4 cannot be filled to its end.
     let slot = blocks_of(&[66, 4096]);
     assert_eq!(refused(&FULL, STAMP, &memory(64, 0), &slot, 64), PlanError::BadLength { bytes: 2 });
 }
@@ -435,13 +436,14 @@ fn too_many_transfers() {
 fn a_fixed_source_is_read_at_one_address() {
     let origin = Origin { increments: false, dreq: 5, ..memory(4, 0) };
     check(&FULL, &origin, &blocks_of(&[128, 64, 4096]), 2048).unwrap();
-    // Its own address must be within reach, not as many bytes as are read of it.
+    // Only the register itself must be within reach, whatever the length of the transfer.
     let top = Origin { bus: 0xffff_fffc, ..origin };
     let mut plan = Plan::new();
     assert_eq!(plan_frame(&FULL, STAMP, &top, &blocks_of(&[8192]), 4096, &mut plan), Ok(()));
 }
 
-/// The longest frame of the pattern, wherever it begins, in a slot of blocks of these sizes.
+/// Plans the longest frame of the pattern from every offset into a slot of blocks of these sizes.
+/// Returns the largest number of transfers.
 fn longest_frames_fit(sizes: &[u32]) -> usize {
     let slot = blocks_of(sizes);
     let mut plan = Plan::new();
@@ -455,23 +457,76 @@ fn longest_frames_fit(sizes: &[u32]) -> usize {
 }
 
 #[test]
-fn the_longest_frame_fits_blocks_as_they_come() {
-    // As the page allocator gives them: 4 MiB at most, the page for the header last.
+fn the_longest_frame_fits_ordinary_blocks() {
+    // Blocks as the page allocator returns them: 4 MiB at most, and one page for the rest.
     let most = longest_frames_fit(&[4 << 20, 4 << 20, 4 << 20, 4 << 20, 4096]);
     assert!(most <= MAX_SEGMENTS);
 }
 
 #[test]
 fn the_longest_frame_fits_as_many_blocks_as_a_slot_has() {
-    // Fragmented memory: the largest blocks there are, ever smaller, until the number is reached.
+    // Fragmented memory: smaller and smaller blocks, until the largest number of blocks is reached.
     let page = 4096;
     let mut sizes = vec![page; SLOT_BLOCKS];
     sizes[..31].fill(512 * 1024);
     let left = FRAME_BYTES_MAX + page - sizes.iter().sum::<u32>();
     sizes[31] += left;
     assert_eq!(sizes.iter().sum::<u32>(), FRAME_BYTES_MAX + page);
-    // 64 ends of the source, 47 of a block, the frame's own, and two stamps, when none coincide.
+    // 64 ends of the source, 47 ends of a block, the frame's end and two stamps, if none coincide.
     let most = longest_frames_fit(&sizes);
     assert!((110..=114).contains(&most), "{most} transfers");
     assert!(most <= MAX_SEGMENTS);
+}
+
+/// A slot of as many blocks as there can be, for `payload` bytes: all but the last of one page.
+fn scattered(payload: u32) -> Vec<Block> {
+    let bytes = payload + HEADER_BYTES as u32;
+    let pages = (bytes / 4096).min(SLOT_BLOCKS as u32 - 1);
+    let mut blocks: Vec<_> =
+        (0..pages).map(|n| Block { bus: SLOT + u64::from(n) * 8192, bytes: 4096 }).collect();
+    blocks.push(Block { bus: SLOT + u64::from(pages) * 8192, bytes: bytes.next_multiple_of(4096) });
+    blocks
+}
+
+#[test]
+fn the_longest_payload_can_be_planned_from_every_offset() {
+    for (limits, source, increments) in [
+        (FULL, 4, false),
+        (FULL, 4, true),
+        (FULL, 8, true),
+        (FULL, 4096, true),
+        (FULL, pattern::REFERENCE_BYTES as u32, true),
+        (LITE, 4, false),
+        (LITE, 8, true),
+        (LITE, pattern::REFERENCE_BYTES as u32, true),
+    ] {
+        let most = longest_payload(&limits, increments.then_some(source), Width::Bits32);
+        assert!(most > 0 && most % 4 == 0);
+        for offset in [0, source / 8 * 4, source - 4] {
+            let origin = Origin {
+                bus: SOURCE,
+                bytes: source,
+                offset,
+                increments,
+                width: Width::Bits32,
+                dreq: 0,
+            };
+            let mut plan = Plan::new();
+            plan_frame(&limits, STAMP, &origin, &scattered(most), most, &mut plan).unwrap();
+        }
+    }
+}
+
+#[test]
+fn longest_payloads() {
+    let (full, lite) = (
+        |bytes| longest_payload(&FULL, bytes, Width::Bits32),
+        |bytes| longest_payload(&LITE, bytes, Width::Bits32),
+    );
+    // 128 transfers less two stamps and 47 ends of blocks are 79: one is left after 78 repetitions.
+    assert_eq!(full(Some(8)), 8 * 78);
+    assert_eq!(full(Some(pattern::REFERENCE_BYTES as u32)), FRAME_BYTES_MAX);
+    assert_eq!(full(None), FRAME_BYTES_MAX);
+    assert_eq!(lite(None), 79 * 0xfffc);
+    assert_eq!(longest_payload(&FULL, Some(16), Width::Bits128), 16 * 78);
 }

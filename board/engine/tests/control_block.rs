@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Chains of control blocks, walked as the engine would walk them.
+//! Chains of control blocks, followed as the engine would follow them.
 
 use dmaframe_engine::chain::{Limits, PlanError, Segment, Width};
 use dmaframe_engine::control_block::{Chain, ControlBlock, FULL, LITE};
@@ -57,7 +57,7 @@ fn bits_of_a_transfer() {
     for dreq in 1..32 {
         let paced = Segment { dreq, source_increments: false, ..SEGMENT };
         assert_eq!(ti(paced), always | 1 << 10 | u32::from(dreq) << 16);
-        // Paced by a peripheral: one word a request, never a burst.
+        // Paced by a DREQ: one word for each request, no burst.
         assert_eq!(
             ti(Segment { dreq, ..SEGMENT }),
             always | 1 << 8 | 1 << 10 | u32::from(dreq) << 16
@@ -78,9 +78,9 @@ fn limits_of_the_channels() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Parts are appended as they fit. What the engine then walks is what fitted, in order.
+    /// Parts are appended while they fit. The engine then runs those that fitted, in order.
     #[test]
-    fn the_engine_walks_what_was_appended(
+    fn the_engine_runs_what_was_appended(
         room in 1usize..64,
         pool_bus in (1u64..0x7ff_f000).prop_map(|n| n * 32),
         parts in prop::collection::vec((1usize..12, any::<bool>()), 0..12),
@@ -104,7 +104,7 @@ proptest! {
                 prop_assert_eq!(result, Ok(()));
                 expected.extend(part);
             }
-            // All of a part, or nothing of it.
+            // A part is appended completely or not at all.
             prop_assert_eq!(chain.len(), expected.len());
             prop_assert_eq!(chain.room(), room - expected.len());
             prop_assert_eq!(chain.is_empty(), expected.is_empty());
@@ -124,7 +124,7 @@ proptest! {
             next = block.next.into();
         }
         prop_assert_eq!(walked, expected.iter().map(|s| s.bytes).collect::<Vec<_>>());
-        // What was not appended was not touched.
+        // Control blocks behind the chain are unchanged.
         prop_assert!(pool[expected.len()..].iter().all(|b| *b == ControlBlock::default()));
     }
 }
@@ -151,13 +151,13 @@ fn segments_that_a_lite_channel_cannot_run() {
 }
 
 #[test]
-fn pools_out_of_place() {
+fn pools_at_invalid_addresses() {
     let refused = |bus, blocks: usize| {
         let mut pool = vec![ControlBlock::default(); blocks];
         Chain::new(&mut pool, bus, FULL).map(|chain| chain.len()).unwrap_err()
     };
     let unreachable = |bus| PlanError::Unreachable { bus };
-    // Zero would end the chain before it began.
+    // A bus address of zero means the end of a chain.
     assert_eq!(refused(0, 1), unreachable(0));
     for bus in [1, 4, 16, 31] {
         let bus = POOL + bus;
@@ -170,9 +170,10 @@ fn pools_out_of_place() {
     assert_eq!(refused(u64::MAX - 31, 1), unreachable(u64::MAX - 31));
 }
 
-/// A pool that ends where the addresses do is refused, or works to its last control block.
+/// A pool that ends at the highest address works up to its last control block; one that is longer
+/// is refused.
 #[test]
-fn a_pool_that_ends_at_the_edge() {
+fn a_pool_that_ends_at_the_highest_address() {
     let bus = (1 << 32) - 64;
     let mut pool = [ControlBlock::default(); 2];
     match Chain::new(&mut pool, bus, FULL) {

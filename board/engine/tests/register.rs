@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! Registers against the data sheet's tables: bits by number.
+//! Registers, compared with the datasheet's tables: bits by number.
 
 use dmaframe_engine::register::*;
 
@@ -52,7 +52,7 @@ fn transfer_information() {
     for beats in 1..=16 {
         assert_eq!(TransferInformation::burst(beats).0, u32::from(beats - 1) << 12);
     }
-    // Out of range, they stay within their fields.
+    // Values out of range stay within their fields.
     for any in 0..=255 {
         assert_eq!(TransferInformation::permap(any).0 & !(0x1f << 16), 0);
         assert_eq!(TransferInformation::burst(any).0 & !(0xf << 12), 0);

@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Run by Buildroot when the root's files are in place, with the root as its argument.
+# Buildroot runs this when the root's files are installed. Argument: the root's directory.
 set -eu
 target=$1
 
-# ttyS0, the header's pins, is the console on a board; ttyAMA0 is the first that QEMU shows.
+# A login on both consoles: ttyS0 is on the board's header, ttyAMA0 is QEMU's first serial port.
 getty='ttyAMA0::respawn:/sbin/getty -L ttyAMA0 115200 vt100'
 grep -qxF "$getty" "$target/etc/inittab" || echo "$getty" >>"$target/etc/inittab"
 
-# root has no password, and logs in here and nowhere else.
+# root has no password, so it may log in on these terminals only.
 printf '%s\n' ttyS0 ttyAMA0 >"$target/etc/securetty"
 
-# The registers, which `dmaframe report` tells.
+# `dmaframe report` reads the channels' registers from debugfs.
 debug='debugfs	/sys/kernel/debug	debugfs	defaults	0	0'
 grep -qxF "$debug" "$target/etc/fstab" || echo "$debug" >>"$target/etc/fstab"
 

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Run by Buildroot when the images are made: puts them onto an SD card's image.
+# Buildroot runs this when the file system images are built. It assembles the SD card's image.
 set -eu
 board=$(dirname "$0")
 
-# An empty answer would make a card that no firmware boots.
+# genimage accepts empty files, but a card with one of these empty would not boot.
 cd "$BINARIES_DIR"
 for file in Image bcm2837-rpi-3-b.dtb rpi-firmware/bootcode.bin rpi-firmware/start.elf \
 	rpi-firmware/fixup.dat rpi-firmware/config.txt rpi-firmware/cmdline.txt \
@@ -20,7 +20,8 @@ data=
 rm -f data.ext4
 if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
 	truncate -s 16M data.ext4
-	# What suits a card, and not what mkfs takes for so small a file system.
+	# For so small a file system mkfs would choose blocks of 1 KiB and four times as many inodes,
+	# which does not suit a file system that grows to the card's size.
 	"$HOST_DIR/sbin/mkfs.ext4" -q -b 4096 -i 16384 -L data data.ext4
 	data=$(sed 's/$/\\n/' "$board/genimage-data.cfg.in" | tr -d '\n')
 fi

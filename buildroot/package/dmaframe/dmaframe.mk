@@ -15,7 +15,7 @@ DMAFRAME_INSTALL_IMAGES = YES
 
 DMAFRAME_PRE_BUILD_HOOKS += DMAFRAME_VENDOR_CRATES
 
-# The kernel's own compiler, as for its other overlays.
+# Compiled with the kernel's dtc, as the kernel's own overlays are.
 define DMAFRAME_BUILD_OVERLAY
 	$(HOSTCC_NOCCACHE) -E -nostdinc -undef -x assembler-with-cpp \
 		-I $(LINUX_DIR)/scripts/dtc/include-prefixes \
@@ -35,7 +35,7 @@ define DMAFRAME_INSTALL_INIT_SYSV
 		$(TARGET_DIR)/etc/init.d/S20dmaframe
 endef
 
-# A group and no user: who may open the devices is the integrator's choice.
+# A group without users: the integrator chooses who may open the devices.
 define DMAFRAME_USERS
 	- - dmaframe -1 - - - - -
 endef
@@ -47,7 +47,7 @@ define DMAFRAME_INSTALL_TARGET_CMDS
 endef
 endif
 
-# The first rule that fits counts, so ours comes before the rest.
+# mdev applies the first rule that matches, so this one must come first.
 ifeq ($(BR2_ROOTFS_DEVICE_CREATION_DYNAMIC_MDEV),y)
 define DMAFRAME_ADD_MDEV_RULE
 	grep -q '^dmaframe' $(TARGET_DIR)/etc/mdev.conf || \

@@ -4,7 +4,7 @@
 #
 ################################################################################
 
-# The compiler's library in source, which the kernel compiles for itself.
+# The sources of the Rust library, which the kernel's build compiles.
 RUST_SRC_VERSION = $(RUST_BIN_VERSION)
 RUST_SRC_SITE = $(RUST_BIN_SITE)
 HOST_RUST_SRC_SOURCE = rust-src-$(RUST_SRC_VERSION).tar.xz

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A channel's life: opened, started, stopped, released, unbound.
+
+use super::{
+    Channel,
+    Inner, //
+};
+use crate::{
+    abstractions::irq_thread::Wake,
+    event::Events, //
+};
+use dmaframe_abi::{
+    netlink::Event,
+    stream::State, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::ordering::Relaxed, //
+};
+
+impl Channel {
+    /// Stops the engine for good and gives back all that belongs to the device. What was received
+    /// stays readable where it is mapped.
+    pub(crate) fn shut_down(&self) {
+        self.locked(|inner, events| {
+            self.drop_stream(inner, events);
+            inner.replaced.clear();
+            inner.hardware = None;
+        });
+        self.readiness.notify();
+    }
+
+    /// A program opens the device: the only one.
+    pub(crate) fn open(&self) -> Result {
+        let mut inner = self.inner.lock();
+        inner.bound()?;
+        if core::mem::replace(&mut inner.open, true) {
+            return Err(EBUSY);
+        }
+        Ok(())
+    }
+
+    /// It is done with it.
+    pub(crate) fn release(&self) {
+        self.locked(|inner, events| {
+            self.drop_stream(inner, events);
+            inner.replaced.clear();
+            inner.open = false;
+        });
+    }
+
+    /// Starts the stream.
+    pub(crate) fn start(&self) -> Result {
+        self.locked(|inner, events| self.start_stream(inner, events))
+    }
+
+    pub(super) fn start_stream(&self, inner: &mut Inner, events: &mut Events) -> Result {
+        inner.bound()?;
+        let stream = inner.stream.as_mut().ok_or(ENODATA)?;
+        if stream.state() == State::Running {
+            return Err(EBUSY);
+        }
+        let number = inner.streams.wrapping_add(1);
+        stream.start(number, Wake::new(self.irq, self))?;
+        inner.streams = number;
+        inner.kicks = 0;
+        self.interrupts.store(0, Relaxed);
+        self.completion.store(0, Relaxed);
+        events.add(Event::Started);
+        self.advance(inner, events);
+        Ok(())
+    }
+
+    /// Stops the stream; what is ready stays.
+    pub(crate) fn stop(&self) -> Result {
+        self.locked(|inner, events| {
+            inner.bound()?;
+            self.stop_stream(inner, events);
+            Ok(())
+        })
+    }
+
+    fn stop_stream(&self, inner: &mut Inner, events: &mut Events) {
+        if let Some(stream) = &mut inner.stream {
+            if stream.state() == State::Running {
+                self.halt_engine();
+                stream.stop();
+                events.add(Event::Stopped);
+            }
+        }
+    }
+
+    /// Leaves the ring to whoever has it mapped, and gives its slots back.
+    pub(super) fn drop_stream(&self, inner: &mut Inner, events: &mut Events) {
+        let Some(stream) = inner.stream.take() else {
+            return;
+        };
+        if stream.state() == State::Running {
+            self.halt_engine();
+            events.add(Event::Stopped);
+        }
+        inner.last = stream.detach();
+    }
+
+    /// Stops the engine and forgets an interrupt that was on its way.
+    pub(super) fn halt_engine(&self) {
+        if self.engine.stop().is_err() {
+            pr_err!(
+                "{}: writes outstanding after a stop; channel reset\n",
+                self.name()
+            );
+        }
+        Wake::new(self.irq, self).wait_hard();
+        self.completion.store(0, Relaxed);
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Events of a channel, and what they report.
+
+use dmaframe_abi::{
+    netlink::Event,
+    stream::{Fault, Shape, State},
+    uapi::Stats,
+};
+use kernel::prelude::*;
+
+/// The order in which events of one moment are sent.
+const ORDER: [Event; 5] = [
+    Event::Started,
+    Event::Overrun,
+    Event::Statistics,
+    Event::Error,
+    Event::Stopped,
+];
+
+/// Events to send after the channel's mutex is released: one bit each.
+#[derive(Default)]
+pub(crate) struct Events(u32);
+
+impl Events {
+    pub(crate) fn add(&mut self, event: Event) {
+        self.0 |= 1 << event as u32;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// The events in the order in which they are sent.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Event> + '_ {
+        ORDER
+            .into_iter()
+            .filter(|event| self.0 & 1 << *event as u32 != 0)
+    }
+}
+
+/// A channel at one moment, as sysfs and netlink show it.
+pub(crate) struct Snapshot<'a> {
+    /// The `N` of `/dev/dmaframeN`.
+    pub(crate) id: u32,
+    /// `dmaframeN`.
+    pub(crate) name: &'a CStr,
+    /// The engine's channel number.
+    pub(crate) channel: u32,
+    /// The name of the source in `shape`.
+    pub(crate) source: &'a CStr,
+    pub(crate) state: State,
+    pub(crate) shape: Shape,
+    pub(crate) stats: Stats,
+}
+
+impl Snapshot<'_> {
+    /// Why the last stream stopped by itself.
+    pub(crate) fn fault(&self) -> Fault {
+        Fault::try_from(self.stats.fault).unwrap_or(Fault::None)
+    }
+}
+
+/// Receives the events of channels. Called in process context, in the order of the events.
+pub(crate) trait Listener: Sync {
+    fn send(&self, now: &Snapshot<'_>, event: Event);
+}
