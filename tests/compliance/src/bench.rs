@@ -176,7 +176,7 @@ impl Bench {
         if self.net_admin { Ok(()) } else { skipped("needs CAP_NET_ADMIN") }
     }
 
-    /// Goes on as a user without any scm_rights, if we are not one already. A check is a process of
+    /// Goes on as a user without any rights, if we are not one already. A check is a process of
     /// its own, so that nobody else loses them.
     pub(crate) fn become_nobody(&self) -> Outcome {
         if self.root {

@@ -203,7 +203,7 @@ pub(super) const SECTION: Section = Section {
             let now = reader.stats()?;
             equal("counters", (event.frames, event.bytes), (Some(now.frames), Some(now.bytes)))
         }),
-        check(17, "events", "a user without scm_rights hears them", |bench| {
+        check(17, "events", "a user without rights hears them", |bench| {
             let reader = Reader::configured(bench, bench.quiet())?;
             bench.become_nobody()?;
             let mut events = listen()?;

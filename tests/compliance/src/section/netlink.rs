@@ -158,7 +158,7 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(23, GET, "device-get, a user without scm_rights is answered", |bench| {
+        check(23, GET, "device-get, a user without rights is answered", |bench| {
             bench.become_nobody()?;
             get(bench).map(drop)
         }),

@@ -259,7 +259,7 @@ pub(super) const SECTION: Section = Section {
             let _raw = bench.open()?;
             set(bench, Attribute::Slots, 4)
         }),
-        check(56, "slots", "a user without scm_rights cannot write a setting", |bench| {
+        check(56, "slots", "a user without rights cannot write a setting", |bench| {
             bench.become_nobody()?;
             for attribute in SETTINGS {
                 let value = bench.sysfs().read(attribute)?;
@@ -267,7 +267,7 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(57, "state", "a user without scm_rights can read all", |bench| {
+        check(57, "state", "a user without rights can read all", |bench| {
             bench.become_nobody()?;
             Attribute::ALL.into_iter().try_for_each(|it| Ok(bench.sysfs().read(it).map(drop)?))
         }),
