@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The check: one rule of the documents, and how it ends.
 
-use crate::bench::Bench;
+use crate::target::Target;
 use nix::errno::Errno;
 use std::fmt::Debug;
 
@@ -15,7 +15,7 @@ pub(crate) struct Check {
     /// Where in the section's document it is written.
     pub(crate) place: &'static str,
     /// Holds when this returns `Ok`.
-    pub(crate) run: fn(&Bench) -> Outcome,
+    pub(crate) run: fn(&Target) -> Outcome,
 }
 
 /// For tables of checks.
@@ -23,7 +23,7 @@ pub(crate) const fn check(
     number: u32,
     place: &'static str,
     name: &'static str,
-    run: fn(&Bench) -> Outcome,
+    run: fn(&Target) -> Outcome,
 ) -> Check {
     Check { number, name, place, run }
 }
