@@ -2,7 +2,8 @@
 //! Isolation: each check is a process of its own, so that none harms another, whatever happens to
 //! it, and the kernel takes back all that it had.
 
-use crate::check::{Check, Outcome, Stop};
+use crate::check::Check;
+use crate::outcome::{Outcome, Stop};
 use crate::target::Target;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

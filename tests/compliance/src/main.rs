@@ -3,6 +3,7 @@
 
 mod check;
 mod isolation;
+mod outcome;
 mod reader;
 mod report;
 mod section;

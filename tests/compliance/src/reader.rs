@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A reader that keeps to the ring's protocol by hand, so that a check may also break it.
 
-use crate::check::{Outcome, equal, failed, holds};
+use crate::outcome::{Outcome, equal, failed, holds};
 use crate::target::{LIMIT, Target};
 use dmaframe_abi::frame::{HEADER_BYTES, Header};
 use dmaframe_abi::pattern;

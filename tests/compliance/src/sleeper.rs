@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A thread that sleeps in a call, and what wakes it.
 
-use crate::check::{Outcome, failed};
+use crate::outcome::{Outcome, failed};
 use crate::target::LIMIT;
 use dmaframe_compliance::wait;
 use nix::sys::pthread::{Pthread, pthread_self};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The target: the device under test, as it described itself, and who we are to it.
 
-use crate::check::{Outcome, Stop, failed, skipped};
+use crate::outcome::{Outcome, Stop, failed, skipped};
 use dmaframe::sysfs::Attributes;
 use dmaframe_abi::stream::Policy;
 use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, field_name};

@@ -2,7 +2,8 @@
 //! What shapes a stream may have, and what comes of them.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, failed, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, refused, skipped};
 use crate::reader::{Reader, config, configure, state};
 use crate::target::Target;
 use dmaframe::sysfs::Attribute;

@@ -2,7 +2,8 @@
 //! Events.
 
 use super::SPECIFICATION;
-use crate::check::{Outcome, Section, check, equal, failed, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds};
 use crate::reader::{Reader, configure};
 use crate::target::{LIMIT, Target};
 use dmaframe::netlink::{Attributes, Client, Events};

@@ -2,7 +2,8 @@
 //! Headers and payloads.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, failed, holds, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Frame, Reader, is_pattern};
 use crate::target::Target;
 use dmaframe_abi::frame::{HEADER_BYTES, MAGIC, VERSION};

@@ -2,7 +2,8 @@
 //! States, and what leads from one to another.
 
 use super::REFERENCE;
-use crate::check::{Section, check, equal, failed, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{equal, failed, holds, refused};
 use crate::reader::{Reader, configure, state, stats};
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi;

@@ -2,7 +2,8 @@
 //! What can be mapped, and how.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, failed, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, refused};
 use crate::reader::{Reader, configure};
 use crate::target::Target;
 use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};

@@ -2,7 +2,8 @@
 //! The meta page.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::Reader;
 use crate::target::Target;
 use dmaframe_abi::ring::{FAULTED, MAGIC, Meta, STOPPED};

@@ -3,7 +3,8 @@
 
 use super::SPECIFICATION;
 use super::sysfs::plain;
-use crate::check::{Outcome, Section, check, equal, failed, holds, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Reader, config};
 use crate::target::Target;
 use crate::wire::{Answer, Refusal, Wire};

@@ -2,7 +2,8 @@
 //! The node, and who may open it.
 
 use super::REFERENCE;
-use crate::check::{Section, check, equal, failed, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, refused};
 use crate::reader::{Reader, config, configure, state};
 use dmaframe_abi::stream::State;
 use dmaframe_compliance::raw::Raw;
@@ -97,7 +98,7 @@ fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
-fn read_only(path: &str) -> Result<Raw, crate::check::Stop> {
+fn read_only(path: &str) -> Outcome<Raw> {
     // Raw::open_read_only panics where it is refused, and a check tells what it saw.
     drop(File::open(path).map_err(|error| failed(format!("got {error}")))?);
     Ok(Raw::open_read_only(path))

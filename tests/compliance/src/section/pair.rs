@@ -2,7 +2,8 @@
 //! Two devices of one driver: neither knows of the other.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, failed, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds};
 use crate::reader::{Reader, config, is_pattern, state};
 use crate::target::Target;
 use dmaframe::sysfs::Attribute;

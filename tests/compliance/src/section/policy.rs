@@ -3,7 +3,8 @@
 
 use super::REFERENCE;
 use super::frame::monotonic_ns;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::{Frame, Reader};
 use crate::target::Target;
 use dmaframe_abi::ring::NEED_KICK;

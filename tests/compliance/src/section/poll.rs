@@ -2,7 +2,8 @@
 //! Readiness, by poll(2), epoll and SIGIO.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::Reader;
 use crate::sleeper::while_asleep;
 use crate::target::{LIMIT, Target};

@@ -2,7 +2,8 @@
 //! What the device says of itself and its sources.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds, refused, skipped};
 use crate::reader::{Reader, info};
 use crate::target::Target;
 use dmaframe_abi::stream::State;

@@ -3,7 +3,8 @@
 
 use super::REFERENCE;
 use super::request::guard;
-use crate::check::{Outcome, Section, Stop, check, equal, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, Stop, equal, holds, refused};
 use crate::reader::{Frame, Reader, config, is_pattern, read, read_to, state, stats};
 use crate::sleeper::while_asleep;
 use crate::target::Target;

@@ -2,7 +2,8 @@
 //! Requests that are none, and arguments that are bad.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, failed, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, refused};
 use crate::reader::{Reader, state};
 use crate::target::Target;
 use dmaframe_abi::stream::State;

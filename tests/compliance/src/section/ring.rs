@@ -2,7 +2,8 @@
 //! The ring's protocol, kept and broken.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds, refused};
 use crate::reader::{Reader, is_pattern, read};
 use crate::target::{LIMIT, Target};
 use dmaframe::sysfs::Attribute;

@@ -2,7 +2,8 @@
 //! Counters.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::{Reader, stats};
 use dmaframe_abi::stream::{Fault, State};
 use dmaframe_abi::uapi::{self, Stats};

@@ -2,7 +2,8 @@
 //! Attributes.
 
 use super::ATTRIBUTES;
-use crate::check::{Outcome, Section, Stop, check, equal, failed, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, Stop, equal, failed, holds, refused, skipped};
 use crate::reader::{Reader, config, stats};
 use crate::target::Target;
 use dmaframe::sysfs::Attribute;

@@ -3,7 +3,8 @@
 //! go with it.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, Stop, check, equal, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, Stop, equal, holds, refused, skipped};
 use crate::reader::{Reader, read, state};
 use crate::sleeper::while_asleep;
 use crate::target::{LIMIT, Target};
