@@ -8,7 +8,7 @@ use std::fs::OpenOptions;
 use std::mem::zeroed;
 use std::os::unix::fs::OpenOptionsExt;
 
-// libc does not define it for musl.
+// libc does not define it.
 const F_SETSIG: libc::c_int = 10;
 
 impl Worker {

@@ -8,9 +8,6 @@ use dmaframe_tests::Random;
 use nix::errno::Errno;
 use std::os::fd::AsRawFd;
 
-// libc does not define it for musl.
-const NETLINK_GET_STRICT_CHK: libc::c_int = 12;
-
 impl Worker {
     pub(crate) fn netlink(&mut self, random: &mut Random) -> Result<(), Errno> {
         let socket = self.netlink.as_raw_fd();
@@ -21,7 +18,7 @@ impl Worker {
                 libc::NETLINK_DROP_MEMBERSHIP,
                 libc::NETLINK_EXT_ACK,
                 libc::NETLINK_CAP_ACK,
-                NETLINK_GET_STRICT_CHK,
+                libc::NETLINK_GET_STRICT_CHK,
             ]);
             // SAFETY: the value has 4 bytes, the given length.
             return done(unsafe {
