@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A hostile reader of one device: it gets no slot that it did not return, and harms nobody else.
+//! A hostile reader of one device cannot make the driver reuse a slot that it did not return, and
+//! does not affect the other device.
 
 use dmaframe::pattern;
 use dmaframe::sysfs::{Attribute, Attributes};
@@ -21,10 +22,10 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-/// Paced, and without a reader soon full.
+/// Paced, and soon full without a reader.
 const DROPPING: Config = Config { policy: 1, interval_us: 500, ..GOOD };
 
-/// A configured device with its three regions.
+/// A configured device with its three mapped regions.
 struct Ring {
     raw: Raw,
     made: Config,
@@ -48,7 +49,7 @@ impl Ring {
         self.meta.meta()
     }
 
-    /// Starts it anew, unless it runs.
+    /// Starts the stream, unless it runs.
     fn start(&self) {
         let started = self.raw.request(uapi::START, 0);
         assert!(matches!(started, Ok(()) | Err(Errno::EBUSY)), "{started:?}");
@@ -61,7 +62,7 @@ impl Ring {
     }
 }
 
-/// The frames that the driver has published and that were never returned: they do not change.
+/// Published frames that the reader has not returned, which must not change.
 struct Held<'a> {
     ring: &'a Ring,
     first: u32,
@@ -76,8 +77,8 @@ impl<'a> Held<'a> {
         Self { ring, first, slots: Vec::new(), reference }
     }
 
-    /// Verifies what was published since, and that all that was there before is as it was.
-    fn look(&mut self) {
+    /// Checks newly published frames, and that the earlier ones have not changed.
+    fn check(&mut self) {
         let head = self.ring.meta().producer.load(Acquire);
         let ready = head.wrapping_sub(self.first);
         assert!(ready <= self.ring.made.slots, "{ready} frames in {} slots", self.ring.made.slots);
@@ -95,9 +96,14 @@ impl<'a> Held<'a> {
     }
 }
 
-/// Runs `work` while three threads write indices at full speed, of which none returns a slot to
-/// the driver: each is impossible, or `honest`, where the reader really is.
-fn while_lying<T>(ring: &Ring, honest: u32, seed: u64, work: impl FnOnce() -> T) -> T {
+/// Runs `work` while three threads write consumer indices as fast as they can. Each index is
+/// impossible or equals `honest`, the correct one, so none returns a slot.
+fn while_writing_impossible_indices<T>(
+    ring: &Ring,
+    honest: u32,
+    seed: u64,
+    work: impl FnOnce() -> T,
+) -> T {
     let done = AtomicBool::new(false);
     scope(|threads| {
         for thread in 0..3 {
@@ -107,7 +113,7 @@ fn while_lying<T>(ring: &Ring, honest: u32, seed: u64, work: impl FnOnce() -> T)
                 let consumer = &ring.page.consumer().consumer;
                 while !done.load(Relaxed) {
                     let lie = random.number() as u32;
-                    // Half of the time the truth: the engine is to run.
+                    // Half of the indices are correct, so that the engine runs at times.
                     let lies = random.once_in(2) && lie.wrapping_sub(honest) > ring.made.slots;
                     consumer.store(if lies { lie } else { honest }, Relaxed);
                 }
@@ -136,7 +142,7 @@ fn lie_at_full_speed(config: Config) {
             ring.raw.request(uapi::KICK, 0).unwrap();
         }
         let mut held = Held::of(&ring, honest);
-        while_lying(&ring, honest, epoch, || {
+        while_writing_impossible_indices(&ring, honest, epoch, || {
             for round in 0..50 {
                 ring.start();
                 // In some rounds the engine gets its time.
@@ -145,7 +151,7 @@ fn lie_at_full_speed(config: Config) {
                 }
                 ring.raw.request(uapi::KICK, 0).unwrap();
                 faults += u32::from(meta.flags.load(Acquire) & FAULTED != 0);
-                held.look();
+                held.check();
             }
         });
         // The truth is enough to fill the ring.
@@ -153,7 +159,7 @@ fn lie_at_full_speed(config: Config) {
         ring.start();
         let full = honest.wrapping_add(config.slots);
         wait::until("a full ring", || (meta.producer.load(Acquire) == full).then_some(()));
-        held.look();
+        held.check();
         assert_eq!(held.slots.len(), config.slots as usize);
     }
     assert!(faults > 0, "no lie was found out");
@@ -214,9 +220,9 @@ fn one_that_writes_anything_at_full_speed() {
     check_streams(&DEVICES);
 }
 
-/// The frames that it keeps are its own for as long as it keeps them.
+/// Frames that the reader does not return stay as they are.
 #[test]
-fn one_that_never_returns_a_slot() {
+fn a_reader_that_returns_no_slot_keeps_its_frames() {
     let _board = BoardLock::acquire();
     let background = BackgroundStream::start(DEVICES[1]);
     for config in [GOOD, DROPPING] {
@@ -226,22 +232,24 @@ fn one_that_never_returns_a_slot() {
         let full = config.slots;
         wait::until("a full ring", || (meta.producer.load(Acquire) == full).then_some(()));
         let mut held = Held::of(&ring, 0);
-        held.look();
+        held.check();
         for _ in 0..200 {
             ring.raw.request(uapi::KICK, 0).unwrap();
             wait::events(&ring.raw);
-            held.look();
+            held.check();
         }
         if config.policy == DROPPING.policy {
-            // What was due meanwhile is lost, and said to be.
+            // Frames due meanwhile are counted as lost.
             wait::until("losses", || (meta.lost.load(Relaxed) > 20).then_some(()));
         }
-        // A stream that begins anew gets no slot either.
+        // A restarted stream gets no slot either.
         ring.raw.request(uapi::STOP, 0).unwrap();
         ring.start();
         let seen = background.frames();
-        wait::until("the neighbour's frames", || (background.frames() > seen + 10).then_some(()));
-        held.look();
+        wait::until("frames of the other device", || {
+            (background.frames() > seen + 10).then_some(())
+        });
+        held.check();
         assert_eq!(meta.producer.load(Acquire), full);
         assert_eq!(ring.raw.stats().bad_consumer, 0);
     }
@@ -249,7 +257,7 @@ fn one_that_never_returns_a_slot() {
     check_streams(&DEVICES);
 }
 
-/// What a reader may be doing when it is killed, by the names of the program `hold_device`.
+/// What the reader does when it is killed: phases of the program `hold_device`.
 const PHASES: [&str; 12] = [
     "open",
     "configured",
@@ -265,16 +273,16 @@ const PHASES: [&str; 12] = [
     "mapping",
 ];
 
-/// The device is free as soon as its reader is dead, and as good as before.
+/// The device is free as soon as the killed reader has ended, and works as before.
 #[test]
-fn one_that_is_killed() {
+fn a_killed_reader_frees_the_device() {
     let _board = BoardLock::acquire();
     let background = BackgroundStream::start(DEVICES[1]);
     let mut random = Random::new(9, 0);
     for round in 0..6 {
         for phase in PHASES {
             let holder = Run::of("hold_device", &[DEVICES[0], phase]).start();
-            assert_eq!(holder.line(), "there", "{phase}");
+            assert_eq!(holder.line(), "ready", "{phase}");
             assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Err(Errno::EBUSY), "{phase}");
             sleep(Duration::from_micros(random.below(20_000)));
             holder.signal(Signal::SIGKILL);
