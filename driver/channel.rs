@@ -136,7 +136,7 @@ impl Channel {
         let first = sources.first().ok_or(EINVAL)?;
         let settings = Shape {
             source: 0,
-            frame_bytes: first.frame_bytes,
+            frame_bytes: first.default_payload(&engine.limits()),
             slots: 16,
             policy: Policy::Backpressure,
             interval_us: first.interval_us,

@@ -81,10 +81,17 @@ impl Slot {
         Err(EFAULT)
     }
 
-    fn read_to_user(&self, mut bytes: usize, iov: &mut IovIterDest<'_>) -> Result {
+    fn read_to_user(
+        &self,
+        mut offset: usize,
+        mut bytes: usize,
+        iov: &mut IovIterDest<'_>,
+    ) -> Result {
         for block in &self.blocks {
-            let part = bytes.min(block.bytes());
-            block.read_to_user(0, part, iov)?;
+            let skip = offset.min(block.bytes());
+            let part = bytes.min(block.bytes() - skip);
+            block.read_to_user(skip, part, iov)?;
+            offset -= skip;
             bytes -= part;
         }
         Ok(())
@@ -162,14 +169,15 @@ impl Ring {
             .write(0, header.as_bytes())
     }
 
-    /// Copies the first `bytes` bytes of a slot to userland.
+    /// Copies `bytes` bytes of a slot, from `offset` on, to userland.
     pub(crate) fn read_to_user(
         &self,
         slot: usize,
+        offset: usize,
         bytes: usize,
         iov: &mut IovIterDest<'_>,
     ) -> Result {
-        self.slot(slot)?.read_to_user(bytes, iov)
+        self.slot(slot)?.read_to_user(offset, bytes, iov)
     }
 
     /// Bytes of all slots.

@@ -12,11 +12,12 @@ use crate::abstractions::{
 use dmaframe_abi::{
     pattern,
     stream::{
-        FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX, INTERVAL_US_MIN,
+        ShapeError, FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX,
+        INTERVAL_US_MIN,
     },
     uapi::{self, SourceInfo, NAME_BYTES},
 };
-use dmaframe_engine::chain::{Origin, Width};
+use dmaframe_engine::chain::{longest_payload, Limits, Origin, Width};
 use kernel::{
     device::{
         property::FwNode,
@@ -35,7 +36,7 @@ pub(crate) struct Source {
     pub(crate) name: CString,
     /// `None` for the pattern, whose memory is mapped as long as the device is bound.
     register: Option<Register>,
-    pub(crate) frame_bytes: u32,
+    frame_bytes: u32,
     pub(crate) interval_us: u32,
 }
 
@@ -154,21 +155,48 @@ impl Source {
         }
     }
 
-    /// Whether frames may have `bytes` of payload.
-    pub(crate) fn allows(&self, bytes: u32) -> bool {
+    /// Checks a payload of `bytes` bytes against this source, on an engine with `limits`.
+    pub(crate) fn check(&self, bytes: u32, limits: &Limits) -> Result<(), ShapeError> {
+        let width = self.width().bytes();
+        if bytes % width != 0 {
+            return Err(ShapeError::FrameWidth { bytes, width });
+        }
+        let most = self.longest_payload(limits);
+        if bytes > most {
+            return Err(ShapeError::FrameLimit { bytes, most });
+        }
+        Ok(())
+    }
+
+    /// The longest payload in bytes, on an engine with `limits`.
+    pub(crate) fn longest_payload(&self, limits: &Limits) -> u32 {
+        let bytes = match &self.register {
+            Some(register) => register.increments.then_some(register.bytes),
+            None => Some(pattern::REFERENCE_BYTES as u32),
+        };
+        longest_payload(limits, bytes, self.width())
+    }
+
+    /// The payload in bytes that a stream gets by default, on an engine with `limits`.
+    pub(crate) fn default_payload(&self, limits: &Limits) -> u32 {
+        self.frame_bytes.min(self.longest_payload(limits))
+    }
+
+    fn width(&self) -> Width {
         self.register
             .as_ref()
-            .is_none_or(|register| bytes % register.width.bytes() == 0)
+            .map_or(Width::Bits32, |register| register.width)
     }
 
     /// What userland is told.
-    pub(crate) fn info(&self, index: u32) -> SourceInfo {
+    pub(crate) fn info(&self, index: u32, limits: &Limits) -> SourceInfo {
         let mut info = SourceInfo {
             index,
             name: uapi::name_field(self.name.to_bytes()),
             width: 4,
-            frame_bytes: self.frame_bytes,
+            frame_bytes: self.default_payload(limits),
             interval_us: self.interval_us,
+            frame_bytes_max: self.longest_payload(limits),
             ..SourceInfo::default()
         };
         match &self.register {

@@ -69,6 +69,8 @@ pub(crate) struct Stream {
     pub(crate) ring: Arc<Ring>,
     producer: Producer,
     run: Run,
+    /// The consumer index that returns the frame which read(2) gave in part, and the bytes given.
+    partly_read: Option<(u32, usize)>,
     /// A fault that nobody was told of yet.
     news: Option<Fault>,
     pace: Option<Pacer>,
@@ -100,6 +102,7 @@ impl Stream {
             ring,
             producer: Producer::new(shape.slots).ok_or(EINVAL)?,
             run: Run::Stopped,
+            partly_read: None,
             news: None,
             pace: None,
             watch: None,
@@ -167,13 +170,27 @@ impl Stream {
         self.producer.oldest()
     }
 
-    /// Returns the oldest frame in the name of the reader.
-    pub(crate) fn return_oldest(&mut self) {
-        if self.producer.ready() > 0 {
-            self.ring
-                .consumer()
-                .consumer
-                .store(self.producer.after_oldest(), Release);
+    /// Bytes of the oldest frame that read(2) has given already.
+    pub(crate) fn read_offset(&self) -> usize {
+        match self.partly_read {
+            // Another index: the program has returned the frame through the consumer page.
+            Some((after, bytes)) if after == self.producer.after_oldest() => bytes,
+            _ => 0,
+        }
+    }
+
+    /// read(2) has given `bytes` more of the oldest frame. The last of them return the frame.
+    pub(crate) fn count_read(&mut self, bytes: usize) {
+        if self.producer.ready() == 0 {
+            return;
+        }
+        let after = self.producer.after_oldest();
+        let done = self.read_offset() + bytes;
+        if done < self.frame_bytes() {
+            self.partly_read = Some((after, done));
+        } else {
+            self.partly_read = None;
+            self.ring.consumer().consumer.store(after, Release);
             self.reclaim();
         }
     }
@@ -375,6 +392,11 @@ impl Stream {
                 let taken = flight.frames;
                 self.reclaim();
                 self.skip_late(self.producer.free().saturating_sub(taken), events);
+                return;
+            }
+            // The chain goes on: only what the reader returned is news, and poll(2) depends on it.
+            Run::Flying(_) => {
+                self.reclaim();
                 return;
             }
             _ => return,

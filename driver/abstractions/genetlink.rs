@@ -25,6 +25,9 @@ extern "C" {
     fn dmaframe_extack(info: *mut bindings::genl_info, text: *const c_char, bytes: c_int);
 }
 
+/// Most bytes of an extended acknowledgement's message: NETLINK_MAX_FMTMSG_LEN less its NUL.
+const EXPLANATION_BYTES: usize = 79;
+
 /// What an attribute of a request holds.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
@@ -84,10 +87,11 @@ impl Request<'_> {
         Some(unsafe { CStr::from_char_ptr(dmaframe_nla_string(nla)) })
     }
 
-    /// Tells the sender what is wrong.
+    /// Tells the sender what is wrong, in at most [`EXPLANATION_BYTES`].
     pub(crate) fn explain(&self, text: fmt::Arguments<'_>) {
         if let Ok(text) = kernel::str::CString::try_from_fmt(text) {
-            let bytes = text.to_bytes().len() as c_int;
+            // Cut here: the kernel logs a line for each longer one.
+            let bytes = text.to_bytes().len().min(EXPLANATION_BYTES) as c_int;
             // SAFETY: `info` is valid, and the text is copied.
             unsafe { dmaframe_extack(self.info, text.as_char_ptr(), bytes) };
         }

@@ -65,6 +65,10 @@ pub(crate) struct IrqThread<T: Interrupt> {
 impl<T: Interrupt> IrqThread<T> {
     /// Requests `irq`, which belongs to the device being probed. Must be dropped before it is
     /// unbound.
+    ///
+    /// The hard handler stays in hard interrupt context with `threadirqs` and PREEMPT_RT too. Where
+    /// it is threaded, `irq_wake_thread()` wakes the thread of the hard handler, and
+    /// [`Interrupt::service`] never runs.
     pub(crate) fn new(irq: u32, name: &'static CStr, handler: Arc<T>) -> Result<Self> {
         let cookie = core::ptr::from_ref::<T>(&handler).cast_mut();
         // SAFETY: The callbacks take the cookie for a `T`, which the `Arc` in the returned value
@@ -74,7 +78,7 @@ impl<T: Interrupt> IrqThread<T> {
                 irq,
                 Some(hard::<T>),
                 Some(thread::<T>),
-                0,
+                bindings::IRQF_NO_THREAD as c_ulong,
                 name.as_char_ptr(),
                 cookie.cast(),
             )

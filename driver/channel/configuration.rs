@@ -44,7 +44,8 @@ impl Channel {
     /// The description of source `index`.
     pub(crate) fn source_info(&self, index: u32) -> Result<SourceInfo> {
         self.inner.lock().bound()?;
-        Ok(self.sources.get(index as usize).ok_or(EINVAL)?.info(index))
+        let source = self.sources.get(index as usize).ok_or(EINVAL)?;
+        Ok(source.info(index, &self.engine.limits()))
     }
 
     /// The device's settings and, with a stream, its ring.
@@ -60,10 +61,8 @@ impl Channel {
     pub(super) fn check(&self, shape: &Shape) -> Result<(), ShapeError> {
         shape.check(self.sources.len() as u32, PAGE_SIZE as u32)?;
         match self.sources.get(shape.source as usize) {
-            Some(source) if !source.allows(shape.frame_bytes) => {
-                Err(ShapeError::FrameBytes(shape.frame_bytes))
-            }
-            _ => Ok(()),
+            Some(source) => source.check(shape.frame_bytes, &self.engine.limits()),
+            None => Err(ShapeError::Source(shape.source)),
         }
     }
 

@@ -191,7 +191,7 @@ fn sources_are_told_and_bad_questions_refused() {
     assert_eq!(facts[1..], [(0, 0x7e00_3004, 4, 4), (0, 0x7e20_0034, 4, 4)]);
     for (index, source) in (0..).zip(&sources) {
         assert_eq!((source.index, source.frame_bytes, source.interval_us), (index, 4096, 0));
-        assert_eq!((source.pad, source.reserved), (0, [0; 4]));
+        assert_eq!(source.reserved, [0; 4]);
     }
 
     let zero = SourceInfo::default();
@@ -208,7 +208,7 @@ fn sources_are_told_and_bad_questions_refused() {
         ("dreq", SourceInfo { dreq: 1, ..zero }),
         ("frame_bytes", SourceInfo { frame_bytes: 1, ..zero }),
         ("interval_us", SourceInfo { interval_us: 1, ..zero }),
-        ("pad", SourceInfo { pad: 1, ..zero }),
+        ("frame_bytes_max", SourceInfo { frame_bytes_max: 1, ..zero }),
         ("reserved", SourceInfo { reserved: [0, 0, 0, 1], ..zero }),
     ] {
         assert_eq!(ask(bad), Err(Errno::EINVAL), "{what}");

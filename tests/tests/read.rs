@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! read(2): whole frames, as a file's habits are.
+//! read(2): frames with their headers, as a stream of bytes.
 
 use dmaframe::Shape;
 use dmaframe::sysfs::{Attribute, Attributes};
@@ -82,18 +82,55 @@ fn it_gives_as_many_whole_frames_as_fit() {
 }
 
 #[test]
-fn it_refuses_a_buffer_shorter_than_a_frame() {
+fn a_short_buffer_gets_a_part_and_the_next_read_the_rest() {
     let _turn = Turn::take();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = account(&raw, SHAPE);
-    let mut buffer = [0; FRAME];
-    for room in [1, 64, FRAME - 1] {
-        assert_eq!(read(&raw, &mut buffer[..room]), Err(Errno::EINVAL), "{room}");
+    for room in [1, 63, 64, 1000, FRAME - 1, FRAME] {
+        let mut frame = vec![0; FRAME];
+        let mut done = 0;
+        while done < FRAME {
+            let end = FRAME.min(done + room);
+            let bytes = read(&raw, &mut frame[done..end]).unwrap();
+            assert_eq!(bytes, end - done, "{room}");
+            done = end;
+        }
+        account.take_bytes(&frame);
     }
-    // No frame went with it.
-    assert_eq!(read(&raw, &mut buffer), Ok(FRAME));
-    account.take_bytes(&buffer);
-    assert_eq!(account.next, 1);
+    assert_eq!((account.next, account.lost), (6, 0));
+}
+
+/// What `head`, `od`, `dd` and a buffered reader of stdio do: 4,096 bytes at a time.
+#[test]
+fn reads_of_any_length_make_the_same_stream_of_bytes() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    let mut stream = Vec::new();
+    let mut buffer = [0; 4096];
+    while stream.len() < 100 * FRAME {
+        let bytes = read(&raw, &mut buffer).unwrap();
+        assert!(bytes > 0);
+        stream.extend_from_slice(&buffer[..bytes]);
+    }
+    let mut account = account(&raw, SHAPE);
+    for frame in stream.chunks_exact(FRAME) {
+        account.take_bytes(frame);
+    }
+    assert!(account.frames >= 100 && account.lost == 0);
+}
+
+#[test]
+fn a_refused_read_leaves_no_stream() {
+    let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[0]);
+    assert_eq!(read(&raw, &mut []), Ok(0));
+    assert_eq!(read_to(&raw, 0, FRAME), Err(Errno::EFAULT));
+    assert_eq!(raw.stats().state, State::Idle as u32);
+    drop(raw);
+    let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
+    assert_eq!(read(&raw, &mut [0; FRAME]), Err(Errno::ENODATA));
+    assert_eq!(raw.stats().state, State::Idle as u32);
+    raw.configure(GOOD).unwrap();
 }
 
 #[test]
@@ -142,16 +179,15 @@ fn an_address_that_turns_bad_ends_the_frames_before_it() {
 #[test]
 fn without_waiting_it_says_that_nothing_is_there() {
     let _turn = Turn::take();
-    let sysfs = Attributes::of(0);
-    sysfs.write(Attribute::IntervalUs, 60_000_000).unwrap();
-    sysfs.write(Attribute::Policy, "drop").unwrap();
     let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
+    raw.configure(QUIET).unwrap();
+    raw.request(uapi::START, 0).unwrap();
     let mut buffer = [0; FRAME];
     for _ in 0..3 {
         assert_eq!(read(&raw, &mut buffer), Err(Errno::EAGAIN));
     }
     assert_eq!(raw.stats().state, State::Running as u32);
-    assert_eq!(read(&raw, &mut buffer[..100]), Err(Errno::EINVAL));
+    assert_eq!(read(&raw, &mut buffer[..100]), Err(Errno::EAGAIN));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A benchmark: dmaframe and its peers side by side in one guest, and what came of it as a table, a
+//! `cargo xtask bench`: compares dmaframe with its peers in one guest. The results are a page, a
 //! chart and JSON.
 
 mod chart;
@@ -21,7 +21,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use self::figures::Surroundings;
+use self::figures::Environment;
 use self::processor::ProcessorTime;
 use self::samples::Samples;
 use self::statistics::Figure;
@@ -31,32 +31,39 @@ use crate::host::progress::{Step, say};
 use crate::kernel::module;
 use crate::kernel::{self, Flavour};
 
-const RESULTS: &str = "tests/bench/RESULTS.md";
-const CHART: &str = "tests/bench/chart.svg";
-const FIGURES: &str = "tests/bench/results.json";
+/// The directory of the published results, which are those of a full run.
+const PUBLISHED: &str = "tests/bench";
+/// The directory of the results of a quick run, and of the samples of every run.
+const SCRATCH: &str = "target/bench";
+/// The files in either directory. The page refers to the chart by this name.
+const PAGE: &str = "RESULTS.md";
+const CHART: &str = "chart.svg";
+const FIGURES: &str = "results.json";
 const IMAGE: &str = "target/image/images/sdcard.img";
 const SAMPLES: &str = "/tmp/samples";
-/// A guest on a busy machine takes many times longer.
+/// Time limit of a guest, long enough for a busy host.
 const SECONDS: u64 = 3600;
 
-/// A frame, and when it came.
+/// Streams one frame and prints the uptime.
 const FIRST: &str =
     "dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo $up";
 
-/// What is compared by the clock: the engine's work takes none of a guest's instructions.
+/// Measurements with the clock of the host. They include the work of the DMA engine, for which the
+/// guest executes no instructions.
 const BY_CLOCK: &[&str] = &["engine", "payload", "scaling"];
-/// What is compared by instructions, which a busy host does not change.
+/// Measurements with a clock that counts instructions, which do not depend on the load of the host.
 const BY_INSTRUCTIONS: &[&str] = &["reader", "calls", "system", "latency"];
 
 const MEASURE: &str = include_str!("../bench/measure");
 
-/// How much is measured, and where its figures go.
+/// Arguments of `cargo xtask bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Fewer and shorter rounds: two minutes instead of five to ten
+    /// Measure fewer and shorter rounds, in 2 instead of 5 to 10 minutes. The results go to
+    /// target/bench instead of tests/bench
     #[arg(long)]
     quick: bool,
-    /// Write the figures to this file too
+    /// Also write the results, as JSON, to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -66,9 +73,14 @@ impl Bench {
         if self.quick { "quick" } else { "full" }
     }
 
-    /// Guests that are booted for their first frame.
+    /// How often a guest is booted to measure the time to the first frame.
     fn boots(&self) -> usize {
         if self.quick { 3 } else { 5 }
+    }
+
+    /// Where the results go, in the checkout.
+    fn directory(&self) -> &'static str {
+        if self.quick { SCRATCH } else { PUBLISHED }
     }
 
     fn command(&self) -> &'static str {
@@ -76,9 +88,9 @@ impl Bench {
     }
 }
 
-/// Measures, and writes what came of it.
+/// Measures and writes the results.
 pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
-    // The cost of finding everything made is what a second look takes.
+    // The second call measures how long it takes to find that nothing has to be built.
     Guest::ready(checkout, Flavour::Bench)?;
     let started = Instant::now();
     let guest = Guest::ready(checkout, Flavour::Bench)?;
@@ -94,7 +106,7 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let first = first_frames(&guest, bench.boots())?;
     let mut text = String::new();
-    let mut taken = 0.0;
+    let mut stolen = 0.0;
     for (measures, counted) in [(BY_INSTRUCTIONS, true), (BY_CLOCK, false)] {
         let before = ProcessorTime::now()?;
         match measure(&guest, bench, &program, &modules, measures, counted)? {
@@ -102,14 +114,14 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
             Err(status) => return Ok(status),
         }
         if !counted {
-            taken = before.taken_until(&ProcessorTime::now()?);
+            stolen = before.stolen_until(&ProcessorTime::now()?);
         }
     }
     let samples = Samples::parse(&text)?;
-    // For whoever wants another statistic.
-    write(&checkout.join("target/bench/samples.jsonl"), &text)?;
+    // The samples, for other statistics.
+    write(&checkout.join(SCRATCH).join("samples.jsonl"), &text)?;
 
-    let surroundings = Surroundings {
+    let environment = Environment {
         command: bench.command().to_owned(),
         date: output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?,
         kernel: format!("Linux {}", kernel::VERSION),
@@ -119,35 +131,36 @@ pub(crate) fn run(checkout: &Path, bench: &Bench) -> Result<u8> {
             .unwrap_or_default()
             .to_owned(),
         host: format!(
-            "{} processors, load {} before, {:.0} % of what the guest by the clock asked of them \
-             taken by others",
+            "{} processors, load {} before the run, {:.0} % of the processor time stolen by other \
+             virtual machines",
             std::thread::available_parallelism().map_or(1, usize::from),
             load.split(' ').next().unwrap_or_default(),
-            taken * 100.0
+            stolen * 100.0
         ),
         first_frame: Figure::of(&first).context("no first frame")?,
         sizes: sizes(&guest, checkout)?,
         build_seconds: build_seconds(&guest, checkout, warm)?,
     };
-    let figures = figures::figures(&samples, &surroundings)?;
-    let before = before(&checkout.join(FIGURES))?;
+    let figures = figures::figures(&samples, &environment)?;
+    let directory = checkout.join(bench.directory());
+    let previous = previous(&directory.join(FIGURES))?;
 
     let text = format!("{figures:#}\n");
-    write(&checkout.join(FIGURES), &text)?;
+    write(&directory.join(FIGURES), &text)?;
     if let Some(path) = &bench.json {
         write(path, &text)?;
     }
     let headlines = headline::headlines(&figures);
-    write(&checkout.join(CHART), &chart::draw(&headlines))?;
-    let results = page::markdown(&samples, &surroundings, &figures, before.as_ref());
-    write(&checkout.join(RESULTS), &results)?;
+    write(&directory.join(CHART), &chart::draw(&headlines))?;
+    let results = page::markdown(&samples, &environment, &figures, previous.as_ref());
+    write(&directory.join(PAGE), &results)?;
     print!("{}", headline::summary(&headlines));
-    say(format_args!("all of it: {RESULTS}, {CHART}, {FIGURES}"));
+    say(format_args!("results: {PAGE}, {CHART} and {FIGURES} in {}", bench.directory()));
     Ok(0)
 }
 
-/// Seconds from the start of a guest's kernel to a frame that was verified, of one guest after the
-/// other.
+/// Boots guests one after the other. Returns for each the seconds from the start of the kernel to
+/// the first verified frame.
 fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
     let mut seconds = Vec::new();
     for boot in 0..boots {
@@ -160,13 +173,13 @@ fn first_frames(guest: &Guest, boots: usize) -> Result<Vec<f64>> {
         })?;
         match said.trim().parse() {
             Ok(up) if status == 0 => seconds.push(up),
-            _ => bail!("a guest's first frame ended with status {status}: {said}"),
+            _ => bail!("streaming the first frame failed with status {status}: {said}"),
         }
     }
     Ok(seconds)
 }
 
-/// Runs the guest's program: its samples, or the status with which it failed.
+/// Runs the benchmark in the guest. Returns its samples, or the exit status if it fails.
 fn measure(
     guest: &Guest,
     bench: &Bench,
@@ -177,10 +190,11 @@ fn measure(
 ) -> Result<std::result::Result<String, u8>> {
     let mut put = vec![(program.to_owned(), "/root/dmaframe-bench".to_owned())];
     for module in modules {
-        let name = module.file_name().context("a module without a name")?.to_string_lossy();
+        let name =
+            module.file_name().context("the path of a module has no file name")?.to_string_lossy();
         put.push((module.clone(), format!("/root/modules/{name}")));
     }
-    let directory = guest.checkout().join("target/bench");
+    let directory = guest.checkout().join(SCRATCH);
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
     let file = directory.join("guest.jsonl");
     let command = ["sh", "-c", MEASURE, "bench", bench.extent(), SAMPLES]
@@ -202,9 +216,9 @@ fn measure(
     fs::read_to_string(&file).with_context(|| format!("reading {}", file.display())).map(Ok)
 }
 
-/// Bytes of what is loaded and flashed.
+/// Sizes in bytes of the module, the command, the kernel and the image.
 fn sizes(guest: &Guest, checkout: &Path) -> Result<Map<String, Value>> {
-    let stripped = checkout.join("target/bench/dmaframe.ko");
+    let stripped = checkout.join(SCRATCH).join("dmaframe.ko");
     let mut strip = guest.builder().command("aarch64-linux-gnu-strip");
     strip.args(["--strip-debug", "-o"]).arg(guest.builder().inside(&stripped)?);
     strip.arg(guest.builder().inside(guest.module())?);
@@ -227,7 +241,7 @@ fn sizes(guest: &Guest, checkout: &Path) -> Result<Map<String, Value>> {
     Ok(sizes)
 }
 
-/// Seconds of builds: the image's kernel from nothing, and finding that there is nothing to do.
+/// Build times in seconds: a full build of the kernel of the image, and a build without changes.
 fn build_seconds(guest: &Guest, checkout: &Path, warm: f64) -> Result<Map<String, Value>> {
     let (cache, builder) = (guest.cache(), guest.builder());
     let cold = guest.kernel().seconds_of(cache, builder, checkout, Flavour::Default)?;
@@ -237,12 +251,12 @@ fn build_seconds(guest: &Guest, checkout: &Path, warm: f64) -> Result<Map<String
     Ok(seconds)
 }
 
-/// The figures of the run before, if there was one.
-fn before(path: &Path) -> Result<Option<Value>> {
+/// The results of the previous run, if there are any.
+fn previous(path: &Path) -> Result<Option<Value>> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let figures = serde_json::from_str(&text)
-                .with_context(|| format!("{} is no JSON: remove it", path.display()))?;
+                .with_context(|| format!("{} is not valid JSON: remove it", path.display()))?;
             Ok(Some(figures))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -254,8 +268,20 @@ fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
-/// What a command prints, on one line.
+/// The output of a command, without surrounding white space.
 fn output(command: &mut Command) -> Result<String> {
     let output = command.output().context("starting a command")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_run_does_not_replace_the_published_results() {
+        let directory = |quick| Bench { quick, json: None }.directory();
+        assert_eq!(directory(false), PUBLISHED);
+        assert_ne!(directory(true), PUBLISHED);
+    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The builder: a Debian root with every tool at one known version, whatever the host has; what it
-//! is made of, and the crates and the Python tools that it works with.
+//! The builder: a Debian root file system that has every tool in a known version, independent of
+//! the host; and the crates and Python tools for it.
 
 pub(crate) mod crates;
 mod entry;
@@ -19,35 +19,35 @@ pub(crate) use self::root::mmdebstrap;
 use crate::host::cache::{Cache, Key};
 use crate::host::program::need;
 
-/// Files of the host that the builder sees as its own: how names are resolved, whom to trust, and
-/// where pip finds its packages.
+/// Files of the host that are mounted into the builder: name resolution, certificates, and the
+/// configuration of pip.
 const HOST_FILES: &[&str] =
     &["/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt", "/etc/pip.conf"];
 
-/// Variables with which programs reach the network as the host does.
+/// Environment variables that configure proxies.
 pub(crate) const PROXIES: &[&str] =
     &["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 
-/// Further variables of the host that the builder's programs need.
+/// Other environment variables that are passed to programs in the builder.
 const HOST_VARIABLES: &[&str] = &["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "TERM"];
 
-/// Where the cache appears in the builder.
+/// The mount point of the cache in the builder.
 pub(crate) const CACHE: &str = "/cache";
 
 const ENTER: &str = include_str!("../builder/enter");
 
-/// The builder's root and what is mounted in it.
+/// The root file system of the builder, and the directories that are mounted into it.
 #[derive(Debug)]
 pub(crate) struct Builder {
     key: Key,
     root: PathBuf,
     entry: Entry,
-    /// Host directory and its place in the builder.
+    /// Directory of the host, and its mount point in the builder.
     mounts: Vec<(PathBuf, &'static str)>,
 }
 
 impl Builder {
-    /// Finds the builder in the cache, or makes it.
+    /// Returns the builder, which is made if the cache does not have it.
     pub(crate) fn ready(
         cache: &Cache,
         checkout: &Path,
@@ -55,7 +55,7 @@ impl Builder {
     ) -> Result<Self> {
         let key = root::key();
         let name = format!("builder-{key}");
-        // What enters the builder; not on every machine that has unshare(1).
+        // `enter` needs mount(8), which minimal systems do not have.
         need(cache, "mount", &["mount"])?;
         let root = cache.directory(&name, |part| root::make(cache, part))?;
         let mut mounts = vec![(checkout.to_owned(), "/src"), (cache.path().to_owned(), CACHE)];
@@ -69,7 +69,7 @@ impl Builder {
         &self.key
     }
 
-    /// Where a file of the checkout or of the cache appears in the builder.
+    /// The path in the builder of a file of the checkout or the cache.
     pub(crate) fn inside(&self, path: &Path) -> Result<PathBuf> {
         for (from, to) in &self.mounts {
             if let Ok(rest) = path.strip_prefix(from) {
@@ -79,19 +79,19 @@ impl Builder {
         bail!("{} is neither in the checkout nor in the cache", path.display())
     }
 
-    /// The host's path of a file that a package installed in the builder.
+    /// The path on the host of a file that a package installed in the builder.
     pub(crate) fn installed(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// A command that runs `program` in the builder, in the checkout's directory.
+    /// A command that runs `program` in the builder, in the root directory of the checkout.
     ///
-    /// Arguments given to the result with [`Command::arg`] are the program's.
+    /// Arguments that the caller adds with [`Command::arg`] are passed to the program.
     pub(crate) fn command(&self, program: &str) -> Command {
         self.command_with::<&str, &str>(program, [])
     }
 
-    /// [`Builder::command`] with variables in its environment.
+    /// Like [`Builder::command`], with additional environment variables.
     pub(crate) fn command_with<N, V>(
         &self,
         program: &str,
@@ -101,8 +101,8 @@ impl Builder {
         N: AsRef<OsStr>,
         V: AsRef<OsStr>,
     {
-        // The kernel removes the program when xtask dies, however it dies; sudo would lose that
-        // setting, so it is made on the other side of sudo.
+        // The kernel kills the program when xtask exits, for whatever reason. sudo resets this
+        // setting, so setpriv runs after sudo.
         let mut command = match self.entry {
             Entry::Sudo => Command::new("sudo"),
             Entry::Root | Entry::UserNamespace => Command::new("setpriv"),
@@ -119,7 +119,8 @@ impl Builder {
             "--pid",
             "--kill-child",
         ]);
-        // A chroot's / may be no mount point: the script sees to what unshare would refuse.
+        // unshare(1) fails to change the propagation if xtask itself runs in a chroot whose / is
+        // not a mount point. `enter` makes the mounts private instead.
         command.args(["--propagation", "unchanged"]);
         if self.entry == Entry::UserNamespace {
             command.args(["--user", "--map-root-user"]);
@@ -148,7 +149,7 @@ impl Builder {
         command
     }
 
-    /// A command that runs a shell script in the builder, with `arguments` as `$1` and on.
+    /// A command that runs the text of a shell script in the builder. `arguments` are `$1`, `$2`...
     pub(crate) fn script<A: AsRef<OsStr>>(
         &self,
         script: &str,
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_inside() {
+    fn paths_are_translated_to_the_builder() {
         let builder = builder();
         let inside =
             |path: &str| builder.inside(Path::new(path)).map(|path| path.display().to_string());
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_program_comes_last() {
+    fn program_follows_the_variables() {
         let mut command = builder().command_with("make", [("ARCH", "arm64")]);
         command.arg("Image");
         let arguments: Vec<_> =

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest: the board in QEMU, one command in it, and what came of it.
+//! The guest: the board emulated by QEMU, and the commands that run in it.
 
 pub(crate) mod addition;
 pub(crate) mod console;
@@ -34,14 +34,14 @@ use crate::host::terminal::Terminal;
 use crate::kernel::module::{self, Lint};
 use crate::kernel::{Flavour, Kernel};
 
-/// The status of a run whose guest, not whose command, went wrong.
+/// Exit status if the guest fails, as opposed to the command in it.
 pub(crate) const GUEST_FAILED: u8 = 125;
-/// The status of a run that was ended by its time limit, as timeout(1) has it.
+/// Exit status if the time limit is exceeded; the same as that of timeout(1).
 pub(crate) const TIMED_OUT: u8 = 124;
 const COMMAND_SECONDS: u64 = 300;
 const CONSOLE_SECONDS: u64 = 24 * 60 * 60;
 
-/// Everything that a guest is started from.
+/// Everything that is needed to start a guest.
 #[derive(Debug)]
 pub(crate) struct Guest {
     cache: Cache,
@@ -50,18 +50,18 @@ pub(crate) struct Guest {
     kernel: Kernel,
     module: PathBuf,
     device_tree: PathBuf,
-    /// By name.
+    /// Name and file of each command.
     commands: Vec<(&'static str, PathBuf)>,
     crates: Crates,
 }
 
 impl Guest {
-    /// Makes, or finds in the cache, all that a guest needs.
+    /// Builds everything that a guest with all commands needs.
     pub(crate) fn ready(checkout: &Path, flavour: Flavour) -> Result<Self> {
         Self::with(checkout, flavour, program::COMMANDS)
     }
 
-    /// The same with these commands alone.
+    /// Builds everything that a guest with the given commands needs.
     pub(crate) fn with(
         checkout: &Path,
         flavour: Flavour,
@@ -83,8 +83,8 @@ impl Guest {
         let crates = Crates::ready(&cache, checkout)?;
         fs::create_dir_all(checkout.join("target")).context("making target")?;
         let lock = |name| Lock::exclusive(&checkout.join("target").join(name));
-        // The kernel's build begins with a chain of Rust crates that keeps one processor busy, and
-        // the module is one.
+        // The kernel and the module start with Rust crates that depend on each other, so each keeps
+        // only one processor busy. The commands are built at the same time.
         let (rest, commands) = std::thread::scope(|scope| {
             let commands = scope.spawn(|| {
                 let _lock = lock("guest.lock")?;
@@ -100,7 +100,8 @@ impl Guest {
             (rest, commands.join())
         });
         let (kernel, module, device_tree) = rest?;
-        let commands = commands.map_err(|_| anyhow!("building the commands panicked"))??;
+        let commands =
+            commands.map_err(|_| anyhow!("the thread that builds the commands panicked"))??;
         let checkout = checkout.to_owned();
         Ok(Self { cache, builder, checkout, kernel, module, device_tree, commands, crates })
     }
@@ -125,31 +126,31 @@ impl Guest {
         &self.checkout
     }
 
-    /// The driver's module.
+    /// The module of the driver.
     pub(crate) fn module(&self) -> &Path {
         &self.module
     }
 
-    /// The file of a command.
+    /// The path of a command on the host.
     pub(crate) fn command(&self, name: &str) -> Result<&Path> {
         let command = self.commands.iter().find(|(command, _)| *command == name);
         command.map(|(_, file)| file.as_path()).with_context(|| format!("the guest has no {name}"))
     }
 
-    /// The board's device tree as the guest has it.
+    /// The device tree of the guest, with the overlay merged.
     pub(crate) fn device_tree(&self) -> &Path {
         &self.device_tree
     }
 
-    /// Builds a program of the tests: the file, and its path in a guest.
+    /// Builds a test program. Returns its path on the host, and its path in the guest.
     pub(crate) fn test_program(&self, name: &str) -> Result<(PathBuf, String)> {
         let (builder, checkout, crates) = (&self.builder, &self.checkout, &self.crates);
         let file = program::program(&self.cache, builder, checkout, crates, name)?;
         Ok((file, format!("/usr/bin/{name}")))
     }
 
-    /// Runs a job; what its command prints is for `output` to read, byte for byte. The result is
-    /// the command's exit status.
+    /// Runs a job and returns the exit status of its command. `output` reads what the command
+    /// prints, unchanged.
     pub(crate) fn run(
         &self,
         job: &Job,
@@ -159,7 +160,7 @@ impl Guest {
         let work = Scratch::new(&self.cache)?;
         let console = self.checkout.join("target/log/console.log");
         fs::create_dir_all(self.checkout.join("target/log")).context("making target/log")?;
-        // QEMU appends to nothing: an old log must not speak for this run.
+        // QEMU may fail before it creates the file, and an old log must not remain.
         File::create(&console).with_context(|| format!("creating {}", console.display()))?;
         let card = work.path().join("card");
         outcome::make_card(&card)?;
@@ -170,7 +171,7 @@ impl Guest {
             job.timeout.unwrap_or(if interactive { CONSOLE_SECONDS } else { COMMAND_SECONDS });
         let mut qemu = self.qemu(job, seconds, &initrd, &card, &console)?;
         if interactive {
-            say("the guest's console; leave it with exit, or end the guest with Ctrl-A x");
+            say("console of the guest: type exit to leave it, or press Ctrl-A x to kill the guest");
         }
         let terminal = Terminal::saved();
         let status = if interactive {
@@ -197,15 +198,15 @@ impl Guest {
         let complaints = complaints(&log);
         if !complaints.is_empty() && !job.may_complain {
             bail!(
-                "the guest's kernel complained:\n{}\nits whole console: {}",
+                "the guest's kernel reported problems:\n{}\nthe complete console log: {}",
                 complaints.join("\n"),
                 console.display()
             );
         }
-        // timeout(1) answers 137 when it had to kill what would not end.
+        // timeout(1) exits with 137 after it sent SIGKILL.
         if matches!(status.code(), Some(124 | 137)) {
             say(format_args!(
-                "the guest did not end within {seconds} s: --timeout allows more\n{}",
+                "the guest did not finish within {seconds} s: increase the limit with --timeout\n{}",
                 tail(&log, &console)
             ));
             return Ok(TIMED_OUT);
@@ -214,7 +215,10 @@ impl Guest {
         match outcome {
             Some(status) => Ok(status),
             None if interactive => Ok(0),
-            None => bail!("the guest ended without a status ({status})\n{}", tail(&log, &console)),
+            None => bail!(
+                "the guest stopped without reporting a status ({status})\n{}",
+                tail(&log, &console)
+            ),
         }
     }
 }

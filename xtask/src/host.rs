@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine that xtask runs on: the cache it keeps there, the programs it starts, and what it
-//! says while it works.
+//! The host: the machine that xtask runs on. The cache, locks, directories and programs there, and
+//! the progress that xtask prints.
 
 pub(crate) mod cache;
 pub(crate) mod lock;

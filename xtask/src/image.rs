@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The SD card's image: Buildroot with our external tree, run on this machine.
+//! The SD card image. Buildroot builds it on the host, with the external tree of this checkout.
 
 pub(crate) mod card;
 
@@ -17,41 +17,41 @@ use crate::builder::{PROXIES, pair};
 use crate::host::cache::Cache;
 use crate::host::progress::{Step, log_tail, say};
 
-/// The release that the external tree is made for, where it is published, and its commit, which is
-/// the hash that all of it is checked by.
+/// The release of Buildroot that the external tree supports, its repository, and the commit that
+/// the downloaded release must have.
 const RELEASE: &str = "2026.08-rc1";
 const REPOSITORY: &str = "https://gitlab.com/buildroot.org/buildroot.git";
 const COMMIT: &str = "5e53766dec8f09daf5a06dc2ba25536e4bb63360";
 const DEFCONFIG: &str = "dmaframe_rpi3_defconfig";
-/// What Buildroot builds of this checkout, without knowing when it has changed.
+/// Packages that are built from this checkout. Buildroot does not detect changes of their sources.
 const OWN: &[&str] = &["dmaframe", "dmaframe-userland", "dmaframe-compliance"];
-const BINDGEN_OF_MACHINE: &str = "BR2_LINUX_KERNEL_EXT_RUST_BINDGEN_MACHINE=y\n";
-/// Sources, toolchain, LLVM's objects.
+const HOST_BINDGEN: &str = "BR2_LINUX_KERNEL_EXT_RUST_BINDGEN_MACHINE=y\n";
+/// Disk space for a build: sources, toolchain, and the objects of LLVM.
 const DISK_GB: u64 = 25;
-/// What Buildroot says before each of its steps.
+/// Buildroot prints this before each step.
 const STEP: &str = ">>> ";
 
-/// Of this machine's environment Buildroot sees these alone: cargo, for one, leaves variables that
-/// would mislead its own.
+/// The only environment variables that are passed to Buildroot. Variables that cargo sets for xtask
+/// would affect the cargo of Buildroot.
 const VARIABLES: &[&str] = &["PATH", "HOME", "LANG", "TERM", "LIBCLANG_PATH"];
 
 const FETCH: &str = include_str!("../image/fetch-buildroot");
 
-/// How the image is built.
+/// Arguments of `cargo xtask image`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Take this Buildroot instead of fetching the release
+    /// Use this Buildroot tree instead of downloading the release
     #[arg(long, value_name = "DIR")]
     buildroot: Option<PathBuf>,
-    /// Build here, instead of in target/image
+    /// Build in this directory instead of target/image
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Take this machine's bindgen and libclang instead of building LLVM
+    /// Use the host's bindgen and libclang instead of building LLVM
     #[arg(long)]
     machine_bindgen: bool,
 }
 
-/// Builds the image, from where an earlier attempt ended.
+/// Builds the image. Continues an interrupted build.
 pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
     let cache = Cache::open()?;
     let buildroot = match &arguments.buildroot {
@@ -68,13 +68,13 @@ pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
     configure(&make, arguments.machine_bindgen, &log)?;
     let packages = packages(&make)?;
     say(format_args!(
-        "building the image of {packages} packages (1 to 3 hours on 2 cores at first, {}); all that is said goes to {}",
-        if arguments.machine_bindgen { "no LLVM among them" } else { "half of it for LLVM" },
+        "building the image of {packages} packages (1 to 3 hours on 2 cores the first time, {}); log: {}",
+        if arguments.machine_bindgen { "without LLVM" } else { "half of it for LLVM" },
         log.display()
     ));
     let started = Instant::now();
     let mut build = make.command();
-    // Of no use before they have been built, and refused by none.
+    // The first build needs no rebuild.
     for own in OWN.iter().filter(|own| output.join("build").join(own).exists()) {
         build.arg(format!("{own}-rebuild"));
     }
@@ -82,7 +82,7 @@ pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
 
     let image = output.join("images/sdcard.img");
     let bytes = fs::metadata(&image)
-        .with_context(|| format!("Buildroot made no {}", image.display()))?
+        .with_context(|| format!("Buildroot did not create {}", image.display()))?
         .len();
     say(format_args!(
         "{}: {} MiB, done in {} s",
@@ -90,7 +90,7 @@ pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
         bytes >> 20,
         started.elapsed().as_secs()
     ));
-    say(format_args!("boot it in QEMU: cargo xtask run --image {}", image.display()));
+    say(format_args!("to boot it in QEMU: cargo xtask run --image {}", image.display()));
     println!("{}", image.display());
     Ok(0)
 }
@@ -98,7 +98,7 @@ pub(crate) fn build(checkout: &Path, arguments: &Arguments) -> Result<u8> {
 fn buildroot_at(tree: &Path) -> Result<PathBuf> {
     let tree = tree.canonicalize().with_context(|| format!("--buildroot {}", tree.display()))?;
     if !tree.join("package/pkg-generic.mk").is_file() {
-        bail!("--buildroot {}: no Buildroot lies there", tree.display());
+        bail!("--buildroot {}: the directory contains no Buildroot", tree.display());
     }
     Ok(tree)
 }
@@ -107,11 +107,11 @@ fn fetched(cache: &Cache) -> Result<PathBuf> {
     let directory = cache.directory(&format!("buildroot-{RELEASE}"), |part| {
         cache.need_free(DISK_GB, "building the image")?;
         fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
-        let step = Step::long(&format!("fetching Buildroot {RELEASE}"), "10 MB, once");
+        let step = Step::long(&format!("downloading Buildroot {RELEASE}"), "10 MB, once");
         let mut fetch = Command::new("sh");
         fetch.args(["-c", FETCH, "sh"]).arg(part).args([REPOSITORY, RELEASE, COMMIT]);
         step.run(&mut fetch, &cache.log("buildroot")).with_context(|| {
-            format!("no Buildroot {RELEASE}: check the network, or name a tree with --buildroot")
+            format!("cannot download Buildroot {RELEASE}: check the network, or use --buildroot")
         })?;
         step.done();
         Ok(())
@@ -135,7 +135,7 @@ impl Make<'_> {
                 make.env(name, value);
             }
         }
-        // Kept for other checkouts and outputs.
+        // Other checkouts and output directories use the same downloads.
         let downloads = std::env::var_os("BR2_DL_DIR").filter(|value| !value.is_empty());
         let downloads = downloads
             .unwrap_or_else(|| OsString::from(self.cache.path().join("buildroot-downloads")));
@@ -147,13 +147,14 @@ impl Make<'_> {
     }
 }
 
-/// Configures, unless that has been done from the same file: what was chosen since is kept.
+/// Configures Buildroot, unless it is already configured from the same defconfig. Manual changes of
+/// the configuration are kept in that case.
 fn configure(make: &Make<'_>, machine_bindgen: bool, log: &Path) -> Result<()> {
     let from = make.checkout.join("buildroot/configs").join(DEFCONFIG);
     let mut wanted =
         fs::read_to_string(&from).with_context(|| format!("reading {}", from.display()))?;
     if machine_bindgen {
-        wanted += BINDGEN_OF_MACHINE;
+        wanted += HOST_BINDGEN;
     }
     let noted = make.output.join("defconfig-of-image");
     let configured = make.output.join(".config");
@@ -171,22 +172,24 @@ fn configure(make: &Make<'_>, machine_bindgen: bool, log: &Path) -> Result<()> {
         .with_context(|| format!("reading {}", configured.display()))?;
     let lost = lost(&config, &wanted);
     if !lost.is_empty() {
-        // Made again at the next attempt, whatever was meanwhile mended.
+        // The next attempt has to configure again.
         let _ = fs::remove_file(&configured);
         bail!(
-            "this Buildroot cannot hold these lines of {DEFCONFIG}: {}; is it {RELEASE}?",
+            "Buildroot dropped these lines of {DEFCONFIG}: {}; check that its release is {RELEASE}",
             lost.join(", ")
         );
     }
     Ok(())
 }
 
-/// Kconfig drops what it does not know, in silence.
+/// The lines of `wanted` that the configuration lacks. Kconfig drops unknown symbols without a
+/// message.
 fn lost<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
     let have: std::collections::HashSet<&str> = config.lines().collect();
     wanted.lines().filter(|line| line.contains("BR2_") && !have.contains(line)).collect()
 }
 
+/// The number of packages that Buildroot will build.
 fn packages(make: &Make<'_>) -> Result<usize> {
     let listed = make
         .command()
@@ -196,14 +199,14 @@ fn packages(make: &Make<'_>) -> Result<usize> {
         .context("starting make")?;
     if !listed.status.success() {
         bail!(
-            "Buildroot cannot tell what it will build\n{}",
+            "Buildroot cannot list the packages to build\n{}",
             String::from_utf8_lossy(&listed.stderr)
         );
     }
     Ok(String::from_utf8_lossy(&listed.stdout).lines().count())
 }
 
-/// Runs the build; all that it says goes to the log, and each package that it comes to is said.
+/// Runs the build. Its output goes to the log; a message is printed for each package.
 fn run(build: &mut Command, log: &Path, packages: usize) -> Result<()> {
     let mut log_file = File::create(log).with_context(|| format!("creating {}", log.display()))?;
     let errors = log_file.try_clone().context("sharing a log file")?;
@@ -235,20 +238,20 @@ fn run(build: &mut Command, log: &Path, packages: usize) -> Result<()> {
     let status = child.wait().context("waiting for make")?;
     if !status.success() {
         bail!(
-            "building the image failed ({status}); the same command goes on from here\n{}",
+            "building the image failed ({status}); to continue, run the same command again\n{}",
             log_tail(log)
         );
     }
     Ok(())
 }
 
-/// The package's name and version in a line that begins a step of it.
+/// The name and version of the package, if the line starts a step of a package.
 fn package(line: &str) -> Option<String> {
     let (_, step) = line.split_once(STEP)?;
-    // The image as a whole has no name.
+    // Steps of the whole image have no package name.
     let (name, rest) = step.split_once(' ').filter(|(name, _)| !name.is_empty())?;
     let (version, _) = rest.split_once(' ')?;
-    // Ours have none.
+    // Packages of this checkout have no version.
     Some(format!("{name} {version}").trim_end().to_owned())
 }
 
@@ -257,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_name_their_package() {
+    fn package_of_a_step_is_found() {
         let line = "\u{1b}[7m>>> host-m4 1.4.20 Extracting\u{1b}[27m\n";
         assert_eq!(package(line).unwrap(), "host-m4 1.4.20");
         assert_eq!(package(">>> dmaframe  Building\n").unwrap(), "dmaframe");
@@ -273,15 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn another_directory_is_no_buildroot() {
+    fn directory_without_buildroot_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let error = buildroot_at(directory.path()).unwrap_err().to_string();
         assert!(error.contains("no Buildroot"), "{error}");
     }
 
-    /// The kernel of the image and the guest's are one.
     #[test]
-    fn both_ways_build_the_same_kernel() {
+    fn image_and_guest_have_the_same_kernel() {
         let defconfig = include_str!("../../buildroot/configs/dmaframe_rpi3_defconfig");
         let version = crate::kernel::VERSION;
         for line in [

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel: its source, its configuration and its build; and modules for it.
+//! The kernel: its source, configuration and build, and modules for it.
 
 mod configuration;
 mod flavour;
@@ -22,11 +22,12 @@ use crate::host::progress::Step;
 use crate::host::tree::copy_directory;
 
 pub(crate) const VERSION: &str = "7.3.4";
-/// Lines that a build from nothing prints, about.
+/// Approximate number of lines that a full build prints.
 const BUILD_LINES: u64 = 1640;
-/// In a kernel's directory of the cache: that it is configured.
+/// Name of a file in the kernel's cache directory. It exists when the kernel has been configured.
 const CONFIGURED: &str = "configured";
-/// How many seconds it took to build from nothing, at one go.
+/// Name of a file in the kernel's cache directory. It contains the seconds that a full,
+/// uninterrupted build took.
 const SECONDS: &str = "seconds";
 const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
 
@@ -40,7 +41,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// Finds the kernel in the cache, or builds it.
+    /// Returns the kernel, which is built if the cache does not have it.
     pub(crate) fn ready(
         cache: &Cache,
         builder: &Builder,
@@ -51,16 +52,16 @@ impl Kernel {
         let source = Source::ready(cache, builder, own_source)?;
         let key = key(builder, checkout, &source, flavour)?;
         let directory = cache.directory(&directory(&key, flavour), |part| {
-            if let Some(like) = flavour.like() {
-                let like = directory(&self::key(builder, checkout, &source, like)?, like);
-                begin_with(&cache.path().join(like), part)?;
+            if let Some(base) = flavour.base() {
+                let base = directory(&self::key(builder, checkout, &source, base)?, base);
+                copy_objects(&cache.path().join(base), part)?;
             }
             build(cache, builder, checkout, &source.tree, flavour, part)
         })?;
         Ok(Self { key, flavour, source, build: directory.join("build") })
     }
 
-    /// Seconds that a kernel of the same source took to build from nothing, where that was noted.
+    /// Seconds that a full build of this source with the given flavour took, if known.
     pub(crate) fn seconds_of(
         &self,
         cache: &Cache,
@@ -69,8 +70,8 @@ impl Kernel {
         flavour: Flavour,
     ) -> Result<Option<f64>> {
         let key = key(builder, checkout, &self.source, flavour)?;
-        let note = cache.path().join(directory(&key, flavour)).join(SECONDS);
-        Ok(fs::read_to_string(note).ok().and_then(|seconds| seconds.trim().parse().ok()))
+        let file = cache.path().join(directory(&key, flavour)).join(SECONDS);
+        Ok(fs::read_to_string(file).ok().and_then(|seconds| seconds.trim().parse().ok()))
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -91,7 +92,7 @@ impl Kernel {
         self.build.join("arch/arm64/boot/Image")
     }
 
-    /// Its final configuration.
+    /// The final configuration.
     pub(crate) fn configuration(&self) -> PathBuf {
         self.build.join(".config")
     }
@@ -101,7 +102,7 @@ impl Kernel {
         self.build.join("arch/arm64/boot/dts").join(DEVICE_TREE)
     }
 
-    /// The kernel's own modules.
+    /// The modules that belong to the kernel.
     pub(crate) fn modules(&self) -> Result<Vec<PathBuf>> {
         let order = self.build.join("modules.order");
         let order =
@@ -109,10 +110,10 @@ impl Kernel {
         Ok(order.lines().map(|line| self.build.join(line).with_extension("ko")).collect())
     }
 
-    /// A make of the kernel's, for modules.
+    /// A make command that builds modules for this kernel.
     ///
-    /// The makefile that the kernel leaves in its build directory names the place where the
-    /// kernel was made, which is not where it is kept.
+    /// It starts in the source directory. The Makefile in the build directory does not work,
+    /// because it contains the temporary path at which the kernel was built.
     pub(crate) fn make(&self, builder: &Builder) -> Result<std::process::Command> {
         let mut make = builder.command("make");
         make.arg("-C").arg(builder.inside(&self.source.tree)?);
@@ -121,7 +122,7 @@ impl Kernel {
     }
 }
 
-/// What a kernel is made from.
+/// The hash of everything that a kernel is made from.
 fn key(builder: &Builder, checkout: &Path, source: &Source, flavour: Flavour) -> Result<Key> {
     let mut inputs = vec![
         builder.key().to_string(),
@@ -138,21 +139,22 @@ fn key(builder: &Builder, checkout: &Path, source: &Source, flavour: Flavour) ->
     Ok(Key::of(inputs))
 }
 
-/// Its directory's name in the cache.
+/// The name of a kernel's directory in the cache.
 fn directory(key: &Key, flavour: Flavour) -> String {
     format!("linux-{VERSION}-{}-{key}", flavour.name())
 }
 
-/// Begins a kernel with another's objects: make builds anew what their configurations differ in.
-fn begin_with(like: &Path, part: &Path) -> Result<()> {
-    if !like.exists() || part.exists() {
+/// Copies the objects of another flavour to `part`, the directory of a new kernel. make rebuilds
+/// what depends on the difference of the configurations.
+fn copy_objects(base: &Path, part: &Path) -> Result<()> {
+    if !base.exists() || part.exists() {
         return Ok(());
     }
-    copy_directory(like, part)?;
-    for note in [CONFIGURED, SECONDS] {
-        match fs::remove_file(part.join(note)) {
+    copy_directory(base, part)?;
+    for name in [CONFIGURED, SECONDS] {
+        match fs::remove_file(part.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {note}"));
+                return Err(error).with_context(|| format!("removing {name}"));
             }
             _ => {}
         }
@@ -170,16 +172,16 @@ fn build(
 ) -> Result<()> {
     let build = part.join("build");
     let configured = part.join(CONFIGURED);
-    let from_nothing = !part.exists();
+    let full = !part.exists();
     let started = Instant::now();
     fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
     let source_inside = builder.inside(source)?;
     let build_inside = builder.inside(&build)?;
 
-    // Configuring again would make an interrupted build begin again.
+    // Configuring again would make an interrupted build start from the beginning.
     if !configured.exists() {
         configuration::make(cache, builder, checkout, source, flavour, &build)?;
-        fs::write(&configured, "").context("noting that the kernel is configured")?;
+        fs::write(&configured, "").context("recording that the kernel is configured")?;
     }
 
     let step = Step::long(
@@ -196,9 +198,9 @@ fn build(
     make.args(["Image", "modules", DEVICE_TREE]);
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
-    if from_nothing {
+    if full {
         fs::write(part.join(SECONDS), format!("{:.0}\n", started.elapsed().as_secs_f64()))
-            .context("noting how long the kernel took")?;
+            .context("recording the build time of the kernel")?;
     }
     Ok(())
 }

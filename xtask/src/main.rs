@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Makes the builder, the kernel, the module and the guest, and runs them.
+//! `cargo xtask`: builds the kernel, the module and the guest, runs them and tests them.
 
 mod bench;
 mod builder;
@@ -23,10 +23,10 @@ use crate::kernel::Flavour;
 use crate::test::Selection;
 use crate::test::soak::Soak;
 
-/// Builds the whole of dmaframe and runs it on a board in QEMU.
+/// Build all of dmaframe and run it on a board emulated by QEMU.
 ///
-/// What is slow to make is kept in $DMAFRAME_CACHE, else $XDG_CACHE_HOME/dmaframe, else
-/// ~/.cache/dmaframe. KERNEL_SRC names a directory to take the kernel's source from.
+/// Slow builds are cached in $DMAFRAME_CACHE; if that is unset, in $XDG_CACHE_HOME/dmaframe or
+/// ~/.cache/dmaframe. Set KERNEL_SRC to a directory to build the kernel from your own source.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -36,50 +36,53 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Measure dmaframe beside its peers in one guest: ratios, a table, a chart.
+    /// Compare the performance of dmaframe with other ways to move data, in one guest.
     ///
-    /// Writes tests/bench/RESULTS.md, chart.svg and results.json there. Takes 5 to 10 minutes,
-    /// and on a first run those of one more kernel.
+    /// Prints the ratios, and writes RESULTS.md, chart.svg and results.json to tests/bench. Takes 5
+    /// to 10 minutes; the first run also builds one more kernel.
     Bench(bench::Bench),
-    /// Boot the guest, run a command in it as root, and exit with its status.
+    /// Boot the guest, run a command in it as root, and exit with the command's status.
     ///
-    /// The command's output is on standard output. Without a command: an interactive console.
+    /// The command's output goes to standard output. Without a command, opens an interactive
+    /// console.
     Guest(GuestArguments),
-    /// Build the SD card's image with Buildroot.
+    /// Build the SD card image with Buildroot.
     ///
-    /// Begun again, it goes on where it was; our own sources are always built anew.
+    /// An interrupted build resumes where it stopped. The sources of this checkout are always
+    /// rebuilt.
     Image(image::Arguments),
-    /// Boot the guest and stream frames from DMA to a program, verifying every byte.
+    /// Boot the guest, stream frames from DMA to a program, and verify every byte.
     ///
-    /// Live rates are on standard error; the last line on standard output is the outcome.
+    /// Rates go to standard error while the stream runs. The summary is the last line on standard
+    /// output.
     Run(Stream),
-    /// Stream, kill, lie, unbind and reload by chance for minutes on end.
+    /// Run a soak test: random streams, killed readers, invalid ring writes, unbinds, reloads.
     ///
-    /// A line a minute, then one of figures; it fails unless every byte was right, every loss was
-    /// accounted for and the kernel had no complaint.
+    /// Prints a line a minute and a summary. Fails if a byte is wrong, a loss is not accounted for
+    /// or the kernel reports a problem.
     Soak(Soak),
-    /// Run every check and test, host and guest.
+    /// Run every check and test, on the host and in the guest.
     Test(Selection),
 }
 
 #[derive(Debug, Args)]
 struct GuestArguments {
-    /// The kernel's configuration
+    /// Kernel configuration
     #[arg(long, value_enum, default_value = "default")]
     kernel: Flavour,
-    /// Copy a file into the guest, to /root/NAME unless a path is given, keeping its mode
+    /// Copy a file and its mode into the guest, by default to /root/NAME
     #[arg(long, value_name = "FILE[:GUESTPATH]")]
     put: Vec<String>,
-    /// Copy a file out of the guest when the command has ended
+    /// Copy a file out of the guest after the command exits
     #[arg(long, value_name = "GUESTPATH:FILE")]
     get: Vec<String>,
-    /// End the guest by force after this many seconds
+    /// Kill the guest after this many seconds
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
-    /// Have a program of Debian's in the guest
+    /// Add a Debian program to the guest
     #[arg(long, value_enum, value_name = "PROGRAM")]
     with: Vec<Addition>,
-    /// Build a program of the tests (storm, lifecycle, ...) and have it in the guest
+    /// Build a test program (storm, lifecycle, soak) and add it to the guest
     #[arg(long, value_name = "NAME")]
     build: Vec<String>,
     /// The command and its arguments
@@ -125,11 +128,12 @@ fn perform(task: Task) -> Result<u8> {
     }
 }
 
-/// The directory above this package's.
+/// The root of the checkout: the parent of this package's directory.
 fn checkout() -> Result<PathBuf> {
     let package =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-    let checkout = Path::new(&package).parent().context("this package lies in no checkout")?;
+    let checkout =
+        Path::new(&package).parent().context("the package xtask has no parent directory")?;
     checkout.canonicalize().with_context(|| format!("resolving {}", checkout.display()))
 }
 
@@ -157,8 +161,9 @@ fn parse_put(put: &str) -> Result<(PathBuf, String)> {
     let path = match path {
         Some(path) => path,
         None => {
-            let name =
-                file.file_name().with_context(|| format!("--put {put}: a file has a name"))?;
+            let name = file
+                .file_name()
+                .with_context(|| format!("--put {put}: the path has no file name"))?;
             format!("/root/{}", name.to_string_lossy())
         }
     };
@@ -170,7 +175,7 @@ fn parse_get(get: &str) -> Result<(String, PathBuf)> {
         Some((path, file)) if !path.is_empty() && !file.is_empty() => {
             Ok((path.to_owned(), PathBuf::from(file)))
         }
-        _ => bail!("--get {get}: must be GUESTPATH:FILE"),
+        _ => bail!("--get {get}: expected GUESTPATH:FILE"),
     }
 }
 
@@ -179,13 +184,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_sound() {
+    fn command_definition_is_valid() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
 
     #[test]
-    fn put_and_get() {
+    fn put_and_get_arguments_are_parsed() {
         let here = env!("CARGO_MANIFEST_DIR");
         let file = format!("{here}/Cargo.toml");
         assert_eq!(parse_put(&file).unwrap().1, "/root/Cargo.toml");

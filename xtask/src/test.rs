@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every check and test of the project, host and guest. A failure of one keeps none from running.
+//! `cargo xtask test`: every check and test of the project, on the host and in the guest. A failure
+//! does not stop the others.
 
 mod bare_metal;
 mod cargo;
@@ -25,20 +26,21 @@ use crate::host::progress::say;
 use crate::kernel::Flavour;
 use crate::kernel::module::{self, Lint};
 
-/// Which tests.
+/// Arguments of `cargo xtask test`.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Only what needs no guest: no builder, no kernel
+    /// Run only what needs neither the guest nor the builder
     #[arg(long)]
     quick: bool,
-    /// Only this kernel's guest; without, both, the debug one with those tests that are quick there
+    /// Run all tests on this kernel. By default, run all of them on the default kernel and the fast
+    /// ones on the debug kernel
     #[arg(long, value_parser = Flavour::tested())]
     kernel: Option<Flavour>,
-    /// Only checks and tests whose names, or whose program's, contain this
+    /// Run only checks and tests whose name, or whose program's name, contains this
     filter: Option<String>,
 }
 
-/// Runs them; true when all passed.
+/// Runs the selected checks and tests. Returns whether all passed.
 pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
     let mut report = Report { filter: selection.filter.clone(), ..Report::default() };
 
@@ -48,27 +50,25 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
     let guest = if selection.quick {
         None
     } else {
-        report.needed("everything a guest needs", || Guest::ready(checkout, first))
+        report.needed("building the guest", || Guest::ready(checkout, first))
     };
 
     std::thread::scope(|scope| {
-        // Its kernel takes longest of all to build, and other checks leave processors idle.
+        // The debug kernel takes longest to build, and the checks leave processors idle.
         let both = first == Flavour::Default && wanted(Flavour::Debug) && guest.is_some();
         let debug = both.then(|| scope.spawn(|| Guest::ready(checkout, Flavour::Debug)));
 
         report.check("rustfmt", || cargo::format(checkout, guest.as_ref()));
         report.check("clippy", || cargo::clippy(checkout, guest.as_ref()));
         report.tests("host tests", |filter, count| cargo::host_tests(checkout, filter, count));
-        if report.chosen("ring, loom") {
-            report.tests("ring, loom", |_, count| cargo::cargo_tests(model::loom(checkout), count));
+        if report.selected("ring, loom") {
+            report.tests("ring, loom", |_, count| cargo::tests(model::loom(checkout), count));
         }
-        if report.chosen("ring, miri") {
+        if report.selected("ring, miri") {
             match model::miri(checkout) {
-                Some(miri) => {
-                    report.tests("ring, miri", |_, count| cargo::cargo_tests(miri, count))
-                }
+                Some(miri) => report.tests("ring, miri", |_, count| cargo::tests(miri, count)),
                 None => say(format_args!(
-                    "test ring, miri: left out, for this host has none: \
+                    "test ring, miri: skipped, because miri is not installed: \
                      rustup toolchain install nightly --component miri,rust-src"
                 )),
             }
@@ -84,22 +84,22 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
-            if report.chosen("cross") {
+            if report.selected("cross") {
                 match cross::engine() {
                     Some(engine) => {
                         report.check("cross", || cross::check(guest, checkout, &engine));
                     }
                     None => say(format_args!(
-                        "test cross: left out, for this host has no cross (cargo install cross), or no \
-                         docker or podman that runs"
+                        "test cross: skipped, because cross (cargo install cross) or a running docker \
+                         or podman is missing"
                     )),
                 }
             }
             on_guest(&mut report, guest, checkout, &[]);
         }
         if let Some(debug) = debug {
-            let guest = report.needed("everything a debug guest needs", || {
-                debug.join().map_err(|_| anyhow!("making it panicked"))?
+            let guest = report.needed("building the debug guest", || {
+                debug.join().map_err(|_| anyhow!("the thread that builds it panicked"))?
             });
             if let Some(guest) = &guest {
                 on_guest(&mut report, guest, checkout, suite::DEBUG_LONG);
@@ -110,14 +110,14 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
     report.count.failed == 0
 }
 
-/// What is checked with each kernel; the test programs `left_out` are not.
-fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&str]) {
+/// Runs the checks that depend on the kernel, and the guest tests except the programs in `skipped`.
+fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, skipped: &[&str]) {
     let name = guest.kernel().flavour().name();
     if guest.kernel().flavour() == Flavour::Default {
-        report.check("the image's kernel is the guest's", || {
+        report.check("kernel configuration of the image", || {
             external_tree::same_kernel(guest.kernel(), checkout)
         });
-        report.check("the benchmark's modules", || {
+        report.check("modules of the benchmark", || {
             let (builder, kernel) = (guest.builder(), guest.kernel());
             module::build_others(builder, checkout, kernel, "tests/bench/peers").map(drop)
         });
@@ -127,9 +127,9 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, left_out: &[&st
         module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
     });
     if guest.kernel().flavour() == Flavour::Debug {
-        report.check("deliberate faults", || checkers::check(guest, checkout));
+        report.check("checkers of the debug kernel", || checkers::check(guest, checkout));
     }
     report.tests(&format!("guest tests, {name} kernel"), |filter, count| {
-        suite::run(guest, checkout, left_out, filter, count)
+        suite::run(guest, checkout, skipped, filter, count)
     });
 }

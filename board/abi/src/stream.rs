@@ -162,8 +162,24 @@ pub struct Shape {
 pub enum ShapeError {
     /// The device has no such source.
     Source(u32),
-    /// Not a multiple of the granularity, or out of bounds.
-    FrameBytes(u32),
+    /// Out of bounds.
+    FrameRange(u32),
+    /// Not a multiple of [`FRAME_GRANULARITY`].
+    FrameGranularity(u32),
+    /// Not a multiple of the width of the source's reads.
+    FrameWidth {
+        /// The length refused.
+        bytes: u32,
+        /// Bytes of one read of the source.
+        width: u32,
+    },
+    /// More than the source's limit: the engine would need too many transfers for a frame.
+    FrameLimit {
+        /// The length refused.
+        bytes: u32,
+        /// The longest payload of this source.
+        most: u32,
+    },
     /// Not a power of two, or out of bounds.
     Slots(u32),
     /// The slots together have more than [`RING_BYTES_MAX`] bytes.
@@ -178,22 +194,35 @@ impl fmt::Display for ShapeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Source(id) => write!(f, "there is no source {id}"),
-            Self::FrameBytes(bytes) => write!(
-                f,
-                "frame_bytes {bytes} is not a multiple of {FRAME_GRANULARITY} from \
-                 {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX} that the source allows"
-            ),
+            Self::FrameRange(bytes) => {
+                write!(f, "frame-bytes {bytes} is not from {FRAME_BYTES_MIN} to {FRAME_BYTES_MAX}")
+            }
+            Self::FrameGranularity(bytes) => {
+                write!(f, "frame-bytes {bytes} is not a multiple of {FRAME_GRANULARITY}")
+            }
+            Self::FrameWidth { bytes, width } => {
+                write!(f, "frame-bytes {bytes} is not a multiple of {width}, the source's width")
+            }
+            Self::FrameLimit { bytes, most } => {
+                write!(f, "frame-bytes {bytes} is over the source's limit of {most}")
+            }
             Self::Slots(slots) => {
                 write!(f, "slots {slots} is not a power of two from {SLOTS_MIN} to {SLOTS_MAX}")
             }
             Self::RingBytes(bytes) => {
-                write!(f, "a ring of {bytes} bytes is over the limit of {RING_BYTES_MAX}")
+                // Short enough for an extended acknowledgement: 79 bytes.
+                write!(f, "{bytes} bytes are over {RING_BYTES_MAX}: reduce slots or frame-bytes")
             }
             Self::Interval(us) => write!(
                 f,
-                "interval_us {us} is neither 0 nor from {INTERVAL_US_MIN} to {INTERVAL_US_MAX}"
+                "interval-us {us} is neither 0 nor from {INTERVAL_US_MIN} to {INTERVAL_US_MAX}"
             ),
-            Self::DropUnpaced => f.write_str("policy drop needs an interval_us"),
+            Self::DropUnpaced => {
+                write!(
+                    f,
+                    "policy drop needs an interval: set interval-us to {INTERVAL_US_MIN} or more"
+                )
+            }
         }
     }
 }
@@ -211,8 +240,11 @@ impl Shape {
             return Err(ShapeError::Source(self.source));
         }
         let bytes = self.frame_bytes;
-        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) || bytes % FRAME_GRANULARITY != 0 {
-            return Err(ShapeError::FrameBytes(bytes));
+        if !(FRAME_BYTES_MIN..=FRAME_BYTES_MAX).contains(&bytes) {
+            return Err(ShapeError::FrameRange(bytes));
+        }
+        if bytes % FRAME_GRANULARITY != 0 {
+            return Err(ShapeError::FrameGranularity(bytes));
         }
         if !(SLOTS_MIN..=SLOTS_MAX).contains(&self.slots) || !self.slots.is_power_of_two() {
             return Err(ShapeError::Slots(self.slots));

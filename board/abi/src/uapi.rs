@@ -119,8 +119,8 @@ pub struct SourceInfo {
     pub frame_bytes: u32,
     /// Default interval in microseconds; 0 is unpaced.
     pub interval_us: u32,
-    /// Always zero.
-    pub pad: u32,
+    /// Longest payload of a frame in bytes.
+    pub frame_bytes_max: u32,
     /// Always zero.
     pub reserved: [u64; 4],
 }

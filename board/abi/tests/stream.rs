@@ -32,8 +32,12 @@ fn frame_bytes() {
         assert_eq!(check(Shape { frame_bytes, ..SHAPE }), Ok(()), "{frame_bytes}");
     }
     let max = 16 << 20;
-    for frame_bytes in [0, 1, 2, 3, 5, 4094, max - 1, max + 1, max + 4, u32::MAX - 3, u32::MAX] {
-        let expected = Err(ShapeError::FrameBytes(frame_bytes));
+    for frame_bytes in [0, 1, 2, 3, max + 1, max + 4, u32::MAX - 3, u32::MAX] {
+        let expected = Err(ShapeError::FrameRange(frame_bytes));
+        assert_eq!(check(Shape { frame_bytes, ..SHAPE }), expected);
+    }
+    for frame_bytes in [5, 4094, max - 1] {
+        let expected = Err(ShapeError::FrameGranularity(frame_bytes));
         assert_eq!(check(Shape { frame_bytes, ..SHAPE }), expected);
     }
 }
@@ -113,12 +117,33 @@ fn numbers_have_one_meaning() {
 fn messages_name_the_value() {
     for (error, value) in [
         (ShapeError::Source(41), "41"),
-        (ShapeError::FrameBytes(42), "42"),
+        (ShapeError::FrameRange(42), "42"),
+        (ShapeError::FrameGranularity(46), "46"),
+        (ShapeError::FrameWidth { bytes: 47, width: 16 }, "47"),
+        (ShapeError::FrameLimit { bytes: 48, most: 8 }, "48"),
         (ShapeError::Slots(43), "43"),
         (ShapeError::RingBytes(44), "44"),
         (ShapeError::Interval(45), "45"),
-        (ShapeError::DropUnpaced, "interval_us"),
+        (ShapeError::DropUnpaced, "interval-us"),
     ] {
         assert!(error.to_string().contains(value), "{error}");
+    }
+}
+
+/// An extended acknowledgement of netlink holds 79 bytes (`NETLINK_MAX_FMTMSG_LEN`).
+#[test]
+fn messages_fit_an_extended_acknowledgement() {
+    for error in [
+        ShapeError::Source(u32::MAX),
+        ShapeError::FrameRange(u32::MAX),
+        ShapeError::FrameGranularity(u32::MAX),
+        ShapeError::FrameWidth { bytes: u32::MAX, width: 16 },
+        ShapeError::FrameLimit { bytes: u32::MAX, most: u32::MAX },
+        ShapeError::Slots(u32::MAX),
+        ShapeError::RingBytes(u64::MAX),
+        ShapeError::Interval(u32::MAX),
+        ShapeError::DropUnpaced,
+    ] {
+        assert!(error.to_string().len() < 80, "{error}");
     }
 }

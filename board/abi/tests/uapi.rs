@@ -34,7 +34,7 @@ fn layouts() {
         [0, 32, 36, 40, 44, 48, 52, 56, 60, 64, 72, 76, 80]
     );
     assert_eq!(
-        offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us pad
+        offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us frame_bytes_max
             reserved),
         [0, 4, 8, 40, 48, 52, 56, 60, 64, 68, 72]
     );

@@ -8,10 +8,11 @@
 
 use core::fmt;
 use dmaframe_abi::frame::{self, HEADER_BYTES};
+use dmaframe_abi::stream::FRAME_BYTES_MAX;
 
 /// Largest number of transfers of one frame.
 ///
-/// The longest frame ([`dmaframe_abi::stream::FRAME_BYTES_MAX`]) of the pattern reads its reference
+/// The longest frame ([`FRAME_BYTES_MAX`]) of the pattern reads its reference
 /// block 64 times. It needs up to [`SLOT_BLOCKS`] more transfers where a block of the slot ends,
 /// and two for the stamps.
 pub const MAX_SEGMENTS: usize = 128;
@@ -215,6 +216,33 @@ impl fmt::Display for PlanError {
 }
 
 impl core::error::Error for PlanError {}
+
+/// The longest payload of which every frame can be planned, wherever the frame begins in its source
+/// and however its slot is cut into blocks: at most [`FRAME_BYTES_MAX`] bytes.
+///
+/// `source_bytes` is the length of a source whose address increments, and `None` for a fixed
+/// address. Zero if no frame can be planned.
+pub fn longest_payload(limits: &Limits, source_bytes: Option<u32>, width: Width) -> u32 {
+    let unit = limits.granularity.max(width.bytes());
+    let longest = limits.transfer_bytes - limits.transfer_bytes % unit;
+    // The two stamps, and one transfer more for each block of the slot but the last.
+    let spare = (MAX_SEGMENTS - 2 - (SLOT_BLOCKS - 1)) as u32;
+    let fits = |bytes: u32| {
+        // A frame may begin in the middle of the source.
+        let ends = source_bytes.map_or(0, |source| bytes.div_ceil(source.max(1)));
+        ends.saturating_add(bytes.div_ceil(longest.max(1))) <= spare
+    };
+    let (mut most, mut over) = (0, FRAME_BYTES_MAX / unit + 1);
+    while over - most > 1 {
+        let middle = most + (over - most) / 2;
+        if fits(middle * unit) {
+            most = middle;
+        } else {
+            over = middle;
+        }
+    }
+    most * unit
+}
 
 /// Plans one frame: `payload_bytes` bytes from `origin` into the blocks of `slot`.
 ///

@@ -5,7 +5,8 @@ use dmaframe_abi::frame::{HEADER_BYTES, STAMP_BYTES, STAMP_END, STAMP_START};
 use dmaframe_abi::pattern;
 use dmaframe_abi::stream::FRAME_BYTES_MAX;
 use dmaframe_engine::chain::{
-    Block, Limits, MAX_SEGMENTS, Origin, Plan, PlanError, SLOT_BLOCKS, Segment, Width, plan_frame,
+    Block, Limits, MAX_SEGMENTS, Origin, Plan, PlanError, SLOT_BLOCKS, Segment, Width,
+    longest_payload, plan_frame,
 };
 use dmaframe_engine::control_block::{FULL, LITE};
 use dmaframe_engine::register::SYSTEM_TIMER_BUS;
@@ -475,4 +476,57 @@ fn the_longest_frame_fits_as_many_blocks_as_a_slot_has() {
     let most = longest_frames_fit(&sizes);
     assert!((110..=114).contains(&most), "{most} transfers");
     assert!(most <= MAX_SEGMENTS);
+}
+
+/// A slot of as many blocks as there can be, for `payload` bytes: all but the last of one page.
+fn scattered(payload: u32) -> Vec<Block> {
+    let bytes = payload + HEADER_BYTES as u32;
+    let pages = (bytes / 4096).min(SLOT_BLOCKS as u32 - 1);
+    let mut blocks: Vec<_> =
+        (0..pages).map(|n| Block { bus: SLOT + u64::from(n) * 8192, bytes: 4096 }).collect();
+    blocks.push(Block { bus: SLOT + u64::from(pages) * 8192, bytes: bytes.next_multiple_of(4096) });
+    blocks
+}
+
+#[test]
+fn the_longest_payload_can_be_planned_from_every_offset() {
+    for (limits, source, increments) in [
+        (FULL, 4, false),
+        (FULL, 4, true),
+        (FULL, 8, true),
+        (FULL, 4096, true),
+        (FULL, pattern::REFERENCE_BYTES as u32, true),
+        (LITE, 4, false),
+        (LITE, 8, true),
+        (LITE, pattern::REFERENCE_BYTES as u32, true),
+    ] {
+        let most = longest_payload(&limits, increments.then_some(source), Width::Bits32);
+        assert!(most > 0 && most % 4 == 0);
+        for offset in [0, source / 8 * 4, source - 4] {
+            let origin = Origin {
+                bus: SOURCE,
+                bytes: source,
+                offset,
+                increments,
+                width: Width::Bits32,
+                dreq: 0,
+            };
+            let mut plan = Plan::new();
+            plan_frame(&limits, STAMP, &origin, &scattered(most), most, &mut plan).unwrap();
+        }
+    }
+}
+
+#[test]
+fn longest_payloads() {
+    let (full, lite) = (
+        |bytes| longest_payload(&FULL, bytes, Width::Bits32),
+        |bytes| longest_payload(&LITE, bytes, Width::Bits32),
+    );
+    // 128 transfers less two stamps and 47 ends of blocks are 79: one is left after 78 repetitions.
+    assert_eq!(full(Some(8)), 8 * 78);
+    assert_eq!(full(Some(pattern::REFERENCE_BYTES as u32)), FRAME_BYTES_MAX);
+    assert_eq!(full(None), FRAME_BYTES_MAX);
+    assert_eq!(lite(None), 79 * 0xfffc);
+    assert_eq!(longest_payload(&FULL, Some(16), Width::Bits128), 16 * 78);
 }

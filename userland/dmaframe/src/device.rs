@@ -3,7 +3,7 @@
 
 use crate::mapping::Ring;
 use crate::{Error, Result, Stream};
-use dmaframe_abi::stream::{Policy, Shape, State};
+use dmaframe_abi::stream::{Policy, Shape, ShapeError, State};
 use dmaframe_abi::uapi::{self, Config, SourceInfo, Stats, field_name};
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
@@ -76,6 +76,8 @@ pub struct Source {
     pub frame_bytes: u32,
     /// Interval in microseconds when nothing else is said; 0 is unpaced.
     pub interval_us: u32,
+    /// Longest payload of a frame in bytes.
+    pub frame_bytes_max: u32,
     /// Whether the address grows while it is read; otherwise one address is sampled.
     pub increments: bool,
     /// Whether it is the pattern that [`crate::pattern`] describes.
@@ -177,6 +179,17 @@ impl Device {
         }
     }
 
+    /// The limit of its source that `shape`, which keeps all limits of the device, is over.
+    fn source_limit(&self, shape: &Shape) -> Result<ShapeError> {
+        let Source { width, frame_bytes_max, .. } = self.source_at(shape.source)?;
+        let bytes = shape.frame_bytes;
+        Ok(if bytes > frame_bytes_max {
+            ShapeError::FrameLimit { bytes, most: frame_bytes_max }
+        } else {
+            ShapeError::FrameWidth { bytes, width }
+        })
+    }
+
     fn source_at(&self, index: u32) -> Result<Source> {
         let mut raw = SourceInfo { index, ..SourceInfo::default() };
         // SAFETY: the request reads and writes one `SourceInfo`, which is what it is given.
@@ -191,6 +204,7 @@ impl Device {
             dreq: raw.dreq,
             frame_bytes: raw.frame_bytes,
             interval_us: raw.interval_us,
+            frame_bytes_max: raw.frame_bytes_max,
             increments: raw.flags & uapi::SOURCE_INCREMENTS != 0,
             pattern: raw.flags & uapi::SOURCE_PATTERN != 0,
         })
@@ -236,10 +250,7 @@ impl Device {
                 return Err(match reason {
                     Err(reason) => Error::Shape { path, reason },
                     // The driver knows a limit of the source that the shape alone does not show.
-                    Ok(()) => Error::Shape {
-                        path,
-                        reason: dmaframe_abi::stream::ShapeError::FrameBytes(shape.frame_bytes),
-                    },
+                    Ok(()) => Error::Shape { path, reason: self.source_limit(&shape)? },
                 });
             }
             Err(Errno::EBUSY) => {

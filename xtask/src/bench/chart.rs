@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ratios as a picture: a bar each, on a logarithmic scale, longer being better for dmaframe.
+//! The chart: a bar for each ratio, on a logarithmic scale. A longer bar is better for dmaframe.
 
 use svg::Document;
 use svg::node::element::{Line, Rectangle, Text};
 
-use super::headline::{Headline, Wanted};
+use super::headline::{Headline, Target};
 
 const WIDTH: f64 = 1000.0;
 const ROW: f64 = 30.0;
 const TOP: f64 = 70.0;
-/// Where bars may begin and end.
+/// Horizontal range of the bars.
 const LEFT: f64 = 470.0;
 const RIGHT: f64 = 920.0;
-/// The scale goes over whole powers of ten, and not beyond these.
+/// The largest range of the scale, in powers of ten.
 const DECADES: std::ops::RangeInclusive<i32> = -3..=5;
 
 const INK: &str = "#222222";
 const FAINT: &str = "#cccccc";
-const REACHED: &str = "#2a7f62";
+const MET: &str = "#2a7f62";
 const MISSED: &str = "#c0552d";
-const TOLD: &str = "#7d8ca3";
+const NEUTRAL: &str = "#7d8ca3";
 
-/// Draws what has a ratio.
+/// Draws the ratios as SVG.
 pub(crate) fn draw(headlines: &[Headline]) -> String {
     let bars: Vec<Bar> = headlines.iter().filter_map(Bar::new).collect();
     let height = TOP + ROW * bars.len() as f64 + 50.0;
@@ -33,12 +33,12 @@ pub(crate) fn draw(headlines: &[Headline]) -> String {
         .set("font-family", "sans-serif")
         .set("font-size", 14)
         .add(Rectangle::new().set("width", WIDTH).set("height", height).set("fill", "#ffffff"))
-        .add(text(20.0, 28.0, "dmaframe beside its peers").set("font-size", 20))
+        .add(text(20.0, 28.0, "dmaframe and its peers").set("font-size", 20))
         .add(text(
             20.0,
             50.0,
-            "Medians and quarters; to the right of 1 dmaframe is better. Green: the wanted mark \
-             (dashed) is reached.",
+            "Medians and quartiles. To the right of 1, dmaframe is better. Green: the target (dashed \
+             line) is met.",
         ));
     let bottom = TOP + ROW * bars.len() as f64;
     for decade in scale.decades.clone() {
@@ -58,7 +58,7 @@ pub(crate) fn draw(headlines: &[Headline]) -> String {
                 Rectangle::new()
                     .set("x", from.min(to))
                     .set("y", middle - 9.0)
-                    // A bar of one has no length, and is to be seen.
+                    // The bar of a ratio of 1 has to be visible.
                     .set("width", (from - to).abs().max(2.0))
                     .set("height", 18)
                     .set("fill", bar.color),
@@ -76,7 +76,7 @@ pub(crate) fn draw(headlines: &[Headline]) -> String {
     format!("<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->\n{document}\n")
 }
 
-/// A headline turned so that more is better.
+/// A bar. Ratios of which less is better are inverted.
 struct Bar {
     name: String,
     value: f64,
@@ -88,10 +88,10 @@ struct Bar {
 }
 
 impl Bar {
-    /// `None` for what is no gain or loss over a peer, or cannot be drawn to scale.
+    /// `None` if the headline is not a ratio or cannot be drawn on a logarithmic scale.
     fn new(headline: &Headline) -> Option<Self> {
         let figure = headline.figure;
-        // A count is no ratio.
+        // The number of system calls is not a ratio.
         if figure.median <= 0.0 || headline.name.starts_with("system calls") {
             return None;
         }
@@ -100,27 +100,27 @@ impl Bar {
         } else {
             (1.0 / figure.median, 1.0 / figure.high, 1.0 / figure.low)
         };
-        let (mark, reached) = match headline.wanted {
-            Wanted::AtLeast(limit) => (Some(limit), Some(figure.median >= limit)),
-            Wanted::AtMost(limit) => (Some(1.0 / limit), Some(figure.median <= limit)),
-            Wanted::Nothing => (None, None),
+        let (mark, reached) = match headline.target {
+            Target::AtLeast(limit) => (Some(limit), Some(figure.median >= limit)),
+            Target::AtMost(limit) => (Some(1.0 / limit), Some(figure.median <= limit)),
+            Target::None => (None, None),
         };
         let color = match reached {
-            Some(true) => REACHED,
+            Some(true) => MET,
             Some(false) => MISSED,
-            None => TOLD,
+            None => NEUTRAL,
         };
         let places = if figure.median >= 100.0 { 0 } else { 2 };
         let label = format!("{:.places$}×", figure.median);
         let name = headline.name.clone();
-        // Quarters that reach below zero have no place on the scale.
+        // A logarithmic scale has no place for quartiles that are zero or negative.
         let finite = [low, high].iter().all(|end| end.is_finite() && *end > 0.0);
         let (low, high) = if finite { (low, high) } else { (value, value) };
         Some(Self { name, value, low, high, mark, color, label })
     }
 }
 
-/// Powers of ten at equal distances.
+/// A logarithmic scale.
 struct Scale {
     decades: std::ops::RangeInclusive<i32>,
 }
@@ -163,23 +163,23 @@ mod tests {
     use super::super::statistics::Figure;
     use super::*;
 
-    fn headline(median: f64, gain: bool, wanted: Wanted) -> Headline {
+    fn headline(median: f64, gain: bool, target: Target) -> Headline {
         let figure = Figure { median, low: median / 2.0, high: median * 2.0, count: 3 };
-        Headline { name: "a < b".to_owned(), figure, wanted, gain }
+        Headline { name: "a < b".to_owned(), figure, target, gain }
     }
 
     #[test]
-    fn less_is_drawn_as_more_where_less_is_better() {
-        let bar = Bar::new(&headline(0.25, false, Wanted::AtMost(0.5))).unwrap();
+    fn ratio_of_which_less_is_better_is_inverted() {
+        let bar = Bar::new(&headline(0.25, false, Target::AtMost(0.5))).unwrap();
         assert_eq!((bar.value, bar.low, bar.high, bar.mark), (4.0, 2.0, 8.0, Some(2.0)));
-        assert_eq!(bar.color, REACHED);
-        let bar = Bar::new(&headline(0.9, true, Wanted::AtLeast(1.0))).unwrap();
+        assert_eq!(bar.color, MET);
+        let bar = Bar::new(&headline(0.9, true, Target::AtLeast(1.0))).unwrap();
         assert_eq!((bar.value, bar.color), (0.9, MISSED));
-        assert!(Bar::new(&headline(0.0, true, Wanted::Nothing)).is_none());
+        assert!(Bar::new(&headline(0.0, true, Target::None)).is_none());
     }
 
     #[test]
-    fn the_scale_holds_what_is_drawn() {
+    fn scale_covers_all_values() {
         let scale = Scale::over([0.5, 1.0, 300.0].into_iter());
         assert_eq!(scale.decades, -1..=3);
         assert_eq!((scale.x(0.1), scale.x(1000.0)), (LEFT, RIGHT));
@@ -187,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_well_formed() {
-        let picture = draw(&[headline(60.0, true, Wanted::AtLeast(50.0))]);
+    fn chart_is_well_formed() {
+        let picture = draw(&[headline(60.0, true, Target::AtLeast(50.0))]);
         let mut text = String::new();
         text += &picture;
         let parsed = svg::parser::Parser::new(&text);

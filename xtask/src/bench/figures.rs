@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a run found, as JSON.
+//! The results of a run, as JSON.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -7,32 +7,32 @@ use serde_json::{Map, Value, json};
 use super::samples::{Samples, ratio};
 use super::statistics::{Figure, median};
 
-/// The sizes at which dmaframe is compared with the engine alone, and read with read(2).
+/// Frame sizes, in bytes, of the comparisons with dmatest and with read(2).
 pub(super) const SIZES: [u64; 4] = [4096, 65536, 614_400, 4 << 20];
-/// Who delivers paced frames beside dmaframe.
+/// The drivers that deliver paced frames like dmaframe.
 const PEERS: [&str; 2] = ["vivid", "copying"];
 pub(super) const PACED_BYTES: u64 = 614_400;
 pub(super) const IDLE: u64 = 0;
 pub(super) const LOADED: u64 = 1;
 
-/// What is known of a run besides its samples.
+/// Facts about a run other than its samples.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct Environment {
     pub(crate) command: String,
     pub(crate) date: String,
     pub(crate) kernel: String,
     pub(crate) qemu: String,
     pub(crate) host: String,
-    /// Seconds after the kernel's start.
+    /// Seconds from the start of the kernel to the first verified frame.
     pub(crate) first_frame: Figure,
     pub(crate) sizes: Map<String, Value>,
     pub(crate) build_seconds: Map<String, Value>,
 }
 
-/// Everything that a later run, or a program, may want to know.
-pub(crate) fn figures(samples: &Samples, around: &Surroundings) -> Result<Value> {
+/// All results.
+pub(crate) fn figures(samples: &Samples, environment: &Environment) -> Result<Value> {
     let need = |figure: Option<Figure>, what: &str| {
-        figure.map(|figure| figure.json()).with_context(|| format!("the guest measured no {what}"))
+        figure.map(|figure| figure.json()).with_context(|| format!("the samples contain no {what}"))
     };
     let sized = |over: &str, under: &str, measure: &str| -> Result<Value> {
         let mut all = Map::new();
@@ -43,13 +43,14 @@ pub(crate) fn figures(samples: &Samples, around: &Surroundings) -> Result<Value>
         Ok(Value::Object(all))
     };
     let calls = |subject: &str, key: u64| need(samples.figure("calls", subject, key), subject);
-    let (peer, system) = system(samples).context("the guest measured no whole system")?;
+    let (peer, system) =
+        system(samples).context("the samples contain no measurement of the whole system")?;
     let latency = |key| {
         ratio(&samples.by_round("latency", "poll", key), &samples.by_round("latency", "floor", key))
     };
     Ok(json!({
-        "command": around.command,
-        "date": around.date,
+        "command": environment.command,
+        "date": environment.date,
         "engine_ratio": sized("dmaframe", "dmatest", "engine")?,
         "read_over_mmap_cpu": sized("read", "mmap", "reader")?,
         "syscalls_per_frame": {
@@ -63,24 +64,25 @@ pub(crate) fn figures(samples: &Samples, around: &Surroundings) -> Result<Value>
         "best_peer": peer,
         "latency_p50_over_floor": need(latency(IDLE), "latency")?,
         "latency_p50_over_floor_loaded": need(latency(LOADED), "latency under load")?,
-        "first_frame_guest_s": around.first_frame.json(),
+        "first_frame_guest_s": environment.first_frame.json(),
         "uncached_over_cached": need(
             samples.ratio("payload", "uncached", "cached", 4 << 20),
             "reading of payload",
         )?,
         "versions": {
             "dmaframe": env!("CARGO_PKG_VERSION"),
-            "kernel": around.kernel,
-            "qemu": around.qemu,
-            "host": around.host,
+            "kernel": environment.kernel,
+            "qemu": environment.qemu,
+            "host": environment.host,
         },
-        "sizes": around.sizes,
-        "build_s": around.build_seconds,
+        "sizes": environment.sizes,
+        "build_s": environment.build_seconds,
     }))
 }
 
-/// The peer that costs least, and dmaframe's cost over it. Of both, what the system costs with
-/// nothing to do is taken off first; a peer that cannot be told from it is none.
+/// The peer that uses the least processor time, and the ratio of dmaframe to it. The processor time
+/// of the idle system is subtracted from both. `None` if the peer uses no more than the idle
+/// system.
 fn system(samples: &Samples) -> Option<(&'static str, Figure)> {
     let of = |subject: &str| samples.by_round("system", subject, PACED_BYTES);
     let idle = median(&of("idle"))?;
@@ -92,7 +94,7 @@ fn system(samples: &Samples) -> Option<(&'static str, Figure)> {
     (least > 0.0).then_some((peer, ratio(&cost("dmaframe"), &cost(peer))?))
 }
 
-/// A figure that was written as JSON.
+/// Reads a figure from JSON.
 pub(super) fn stored(figures: &Value, path: &[&str]) -> Option<Figure> {
     let figure = path.iter().fold(figures, |at, name| &at[*name]);
     let number = |name: &str| figure[name].as_f64();
@@ -110,9 +112,9 @@ pub(super) mod tests {
 
     use super::*;
 
-    pub(crate) fn surroundings() -> Surroundings {
+    pub(crate) fn environment() -> Environment {
         let map = |value: Value| value.as_object().unwrap().clone();
-        Surroundings {
+        Environment {
             command: "cargo xtask bench".to_owned(),
             date: "2001-01-01".to_owned(),
             kernel: "Linux 7".to_owned(),
@@ -124,7 +126,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Two rounds of everything, all 1 but for what is given.
+    /// Two rounds of all measurements. Their values are 1, except for the given ones.
     pub(crate) fn samples(other: &[(&str, &str, f64)]) -> Samples {
         let mut text = String::new();
         let mut add = |measure: &str, subject: &str, key: u64| {
@@ -148,8 +150,8 @@ pub(super) mod tests {
         }
         add("calls", "paced", 4096);
         add("calls", "v4l2", PACED_BYTES);
-        for who in ["idle", "dmaframe", "vivid", "copying"] {
-            add("system", who, PACED_BYTES);
+        for subject in ["idle", "dmaframe", "vivid", "copying"] {
+            add("system", subject, PACED_BYTES);
         }
         for key in [IDLE, LOADED] {
             add("latency", "poll", key);
@@ -166,7 +168,7 @@ pub(super) mod tests {
     #[test]
     fn every_figure_has_a_median_and_a_spread() {
         let samples = samples(&[("reader", "read", 60.0), ("engine", "dmaframe", 3.0)]);
-        let figures = figures(&samples, &surroundings()).unwrap();
+        let figures = figures(&samples, &environment()).unwrap();
         for size in ["4096", "65536", "614400", "4194304"] {
             assert_eq!(figures["engine_ratio"][size]["median"], 3.0);
             assert_eq!(figures["read_over_mmap_cpu"][size]["median"], 60.0);
@@ -181,27 +183,27 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn the_best_peer_is_the_cheapest_and_the_system_by_itself_is_nobodys() {
+    fn best_peer_is_the_cheapest_and_the_idle_system_is_subtracted() {
         let samples = samples(&[
             ("system", "idle", 1.0),
             ("system", "vivid", 9.0),
             ("system", "copying", 5.0),
             ("system", "dmaframe", 2.0),
         ]);
-        let figures = figures(&samples, &surroundings()).unwrap();
+        let figures = figures(&samples, &environment()).unwrap();
         assert_eq!(figures["best_peer"], "copying");
         assert_eq!(figures["cpu_over_best_peer"]["median"], 0.25);
     }
 
     #[test]
-    fn a_peer_that_costs_nothing_is_no_measure() {
+    fn peer_without_cost_is_an_error() {
         let samples = samples(&[("system", "copying", 0.5)]);
-        assert!(figures(&samples, &surroundings()).is_err());
+        assert!(figures(&samples, &environment()).is_err());
     }
 
     #[test]
-    fn what_was_not_measured_is_named() {
-        let missing = figures(&Samples::default(), &surroundings()).unwrap_err().to_string();
+    fn error_names_a_missing_measurement() {
+        let missing = figures(&Samples::default(), &environment()).unwrap_err().to_string();
         assert!(missing.contains("whole system"), "{missing}");
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ratios that stand for what dmaframe promises.
+//! The headlines: the most important ratios, and their targets.
 
 use serde_json::Value;
 
@@ -7,108 +7,103 @@ use super::figures::{SIZES, stored};
 use super::number::{digits, line, size};
 use super::statistics::Figure;
 
-/// A ratio that stands for what dmaframe promises.
+/// A ratio and its target.
 #[derive(Debug)]
 pub(crate) struct Headline {
     pub(crate) name: String,
     pub(crate) figure: Figure,
-    pub(crate) wanted: Wanted,
-    /// More is better.
+    pub(crate) target: Target,
+    /// Whether more is better.
     pub(crate) gain: bool,
 }
 
-/// How a ratio is to compare.
+/// The target of a ratio.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Wanted {
+pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
-    /// It is only told.
-    Nothing,
+    None,
 }
 
 impl Headline {
-    pub(super) fn reached(&self) -> &'static str {
-        let reached = match self.wanted {
-            Wanted::AtLeast(limit) => self.figure.median >= limit,
-            Wanted::AtMost(limit) => self.figure.median <= limit,
-            Wanted::Nothing => return "",
+    pub(super) fn met(&self) -> &'static str {
+        let met = match self.target {
+            Target::AtLeast(limit) => self.figure.median >= limit,
+            Target::AtMost(limit) => self.figure.median <= limit,
+            Target::None => return "",
         };
-        if reached { "yes" } else { "no" }
+        if met { "yes" } else { "no" }
     }
 
-    pub(super) fn wanted(&self) -> String {
-        match self.wanted {
-            Wanted::AtLeast(limit) => format!("≥ {limit}"),
-            Wanted::AtMost(limit) => format!("≤ {limit}"),
-            Wanted::Nothing => String::new(),
+    pub(super) fn target(&self) -> String {
+        match self.target {
+            Target::AtLeast(limit) => format!("≥ {limit}"),
+            Target::AtMost(limit) => format!("≤ {limit}"),
+            Target::None => String::new(),
         }
     }
 }
 
-/// The ratios, out of what [`figures`] made.
+/// The headlines of the results that [`figures`](super::figures::figures) returns.
 pub(crate) fn headlines(figures: &Value) -> Vec<Headline> {
     let mut all = Vec::new();
-    let mut add = |name: String, path: &[&str], wanted, gain| {
+    let mut add = |name: String, path: &[&str], target, gain| {
         if let Some(figure) = stored(figures, path) {
-            all.push(Headline { name, figure, wanted, gain });
+            all.push(Headline { name, figure, target, gain });
         }
     };
     for bytes in SIZES {
         let (key, size) = (bytes.to_string(), size(bytes));
-        let wanted = Wanted::AtLeast(if bytes < 65536 { 2.0 } else { 1.0 });
-        let name = format!("bytes/s delivered, over dmatest's, {size}");
-        add(name, &["engine_ratio", &key], wanted, true);
+        let target = Target::AtLeast(if bytes < 65536 { 2.0 } else { 1.0 });
+        let name = format!("bytes/s delivered, dmaframe / dmatest, {size}");
+        add(name, &["engine_ratio", &key], target, true);
     }
     for bytes in SIZES {
         let (key, size) = (bytes.to_string(), size(bytes));
-        let wanted = if bytes == 4 << 20 { Wanted::AtLeast(50.0) } else { Wanted::Nothing };
-        let name = format!("reader's CPU a frame, read(2) over mmap, {size}");
-        add(name, &["read_over_mmap_cpu", &key], wanted, true);
+        let target = if bytes == 4 << 20 { Target::AtLeast(50.0) } else { Target::None };
+        let name = format!("CPU time of the reader per frame, read(2) / mmap, {size}");
+        add(name, &["read_over_mmap_cpu", &key], target, true);
     }
-    for (name, key, wanted) in [
-        ("system calls a frame, full speed, 4 KiB", "saturated", Wanted::AtMost(0.05)),
-        ("system calls a frame, paced", "paced", Wanted::AtMost(1.0)),
-        ("system calls a frame, V4L2 (vivid)", "v4l2", Wanted::Nothing),
+    for (name, key, target) in [
+        ("system calls per frame, full speed, 4 KiB", "saturated", Target::AtMost(0.05)),
+        ("system calls per frame, paced", "paced", Target::AtMost(1.0)),
+        ("system calls per frame, V4L2 (vivid)", "v4l2", Target::None),
     ] {
-        add(name.to_owned(), &["syscalls_per_frame", key], wanted, false);
+        add(name.to_owned(), &["syscalls_per_frame", key], target, false);
     }
     let peer = figures["best_peer"].as_str().unwrap_or("the best peer");
-    for (name, key, wanted) in [
+    for (name, key, target) in [
         (
-            format!("whole system's CPU a frame, over {peer}'s"),
+            format!("CPU time of the system per frame, dmaframe / {peer}"),
             "cpu_over_best_peer",
-            Wanted::AtMost(0.5),
+            Target::AtMost(0.5),
         ),
         (
-            "latency, stamp to reader, p50, over the floor".to_owned(),
+            "median latency, stamp to reader, dmaframe / bare interrupt".to_owned(),
             "latency_p50_over_floor",
-            Wanted::AtMost(1.1),
+            Target::AtMost(1.1),
         ),
         (
-            "the same with all CPUs loaded".to_owned(),
+            "median latency with all CPUs loaded, dmaframe / bare interrupt".to_owned(),
             "latency_p50_over_floor_loaded",
-            Wanted::Nothing,
+            Target::None,
         ),
-        (
-            "reading every byte, uncached over cached".to_owned(),
-            "uncached_over_cached",
-            Wanted::Nothing,
-        ),
+        ("reading every byte, uncached / cached".to_owned(), "uncached_over_cached", Target::None),
     ] {
-        add(name, &[key], wanted, false);
+        add(name, &[key], target, false);
     }
     all
 }
 
-/// The ratios for a terminal.
+/// The headlines as text for a terminal.
 pub(crate) fn summary(headlines: &[Headline]) -> String {
     let mut text = String::new();
     for headline in headlines {
         let Headline { name, figure, .. } = headline;
-        let verdict = match headline.wanted {
-            Wanted::Nothing => String::new(),
-            _ if headline.reached() == "yes" => format!("  (wanted {})", headline.wanted()),
-            _ => format!("  (wanted {}: not reached)", headline.wanted()),
+        let verdict = match headline.target {
+            Target::None => String::new(),
+            _ if headline.met() == "yes" => format!("  (target {})", headline.target()),
+            _ => format!("  (target {}: not met)", headline.target()),
         };
         let (median, low, high) = (digits(figure.median), digits(figure.low), digits(figure.high));
         line(&mut text, format_args!("{median:>8}  [{low} .. {high}]  {name}{verdict}"));
@@ -119,21 +114,21 @@ pub(crate) fn summary(headlines: &[Headline]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::figures::figures;
-    use super::super::figures::tests::{samples, surroundings};
+    use super::super::figures::tests::{environment, samples};
     use super::*;
 
     #[test]
-    fn what_is_not_reached_is_said() {
+    fn missed_target_is_reported() {
         let samples = samples(&[("latency", "poll", 2.0)]);
-        let figures = figures(&samples, &surroundings()).unwrap();
+        let figures = figures(&samples, &environment()).unwrap();
         let headlines = headlines(&figures);
         let verdict = |name: &str| {
-            headlines.iter().find(|headline| headline.name.contains(name)).unwrap().reached()
+            headlines.iter().find(|headline| headline.name.contains(name)).unwrap().met()
         };
         assert_eq!(verdict("stamp to reader"), "no");
-        assert_eq!(verdict("dmatest's, 64 KiB"), "yes");
-        assert_eq!(verdict("dmatest's, 4 KiB"), "no");
+        assert_eq!(verdict("dmatest, 64 KiB"), "yes");
+        assert_eq!(verdict("dmatest, 4 KiB"), "no");
         assert_eq!(verdict("uncached"), "");
-        assert!(summary(&headlines).contains("(wanted ≤ 1.1: not reached)"));
+        assert!(summary(&headlines).contains("(target ≤ 1.1: not met)"));
     }
 }

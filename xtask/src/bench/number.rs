@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers and lines of text as a page shows them.
+//! Formats numbers and lines of text.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::statistics::Figure;
 
 pub(super) fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // A string takes everything.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "{line}");
 }
 
@@ -16,7 +16,7 @@ pub(super) fn spread(figure: Figure) -> String {
     format!("[{} .. {}]", digits(figure.low), digits(figure.high))
 }
 
-/// A table's cell.
+/// A cell of a table: median and quartiles, in units of `unit`. Empty if there is no figure.
 pub(super) fn cell(figure: Option<Figure>, unit: f64) -> String {
     figure.map_or_else(String::new, |figure| {
         let figure = figure.in_units_of(unit);
@@ -24,7 +24,7 @@ pub(super) fn cell(figure: Option<Figure>, unit: f64) -> String {
     })
 }
 
-/// A number, or that there is none.
+/// A number, or "unknown".
 pub(super) fn plain(value: &Value) -> String {
     match (value.as_u64(), value.as_f64()) {
         (Some(whole), _) => whole.to_string(),
@@ -33,7 +33,7 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
-/// Three digits that count.
+/// Formats a number with three significant digits.
 pub(super) fn digits(number: f64) -> String {
     let places = match number.abs() {
         size if size >= 100.0 => 0,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         let shown = [1234.5, 12.345, 1.2345, 0.12345, 0.0012345, 0.0].map(digits);
         assert_eq!(shown, ["1234", "12.3", "1.23", "0.123", "0.00123", "0.00"]);
         assert_eq!([256, 4096, 614_400, 4 << 20].map(size), ["256 B", "4 KiB", "600 KiB", "4 MiB"]);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The page: the ratios first, then a table for each measure.
+//! RESULTS.md: the headlines, then a table for each measurement.
 
 use serde_json::Value;
 
-use super::figures::{IDLE, LOADED, PACED_BYTES, SIZES, Surroundings, stored};
+use super::figures::{Environment, IDLE, LOADED, PACED_BYTES, SIZES, stored};
 use super::headline::{Headline, headlines};
 use super::number::{cell, digits, line, plain, size, spread};
 use super::samples::Samples;
 use crate::guest::INSTRUCTION_NS;
 
-/// Who hands a frame to its reader, the first by mmap.
+/// The ways to pass a frame to a reader. The first is that of dmaframe.
 const READERS: [&str; 5] = ["mmap", "read", "pipe", "unix", "netlink"];
 
-/// The page.
+/// The page in Markdown.
 pub(crate) fn markdown(
     samples: &Samples,
-    around: &Surroundings,
+    environment: &Environment,
     figures: &Value,
-    before: Option<&Value>,
+    previous: Option<&Value>,
 ) -> String {
     let mut page = String::new();
     let text = &mut page;
@@ -26,23 +26,28 @@ pub(crate) fn markdown(
         format_args!(
             "<!-- SPDX-License-Identifier: MIT OR Apache-2.0 -->\n\
          # Benchmark\n\n\
-         Written by `{}` on {}: {}, {}, host of {}. [README.md](README.md) says how each is\n\
-         measured and what bounds it.\n\n\
-         Everything here ran on an emulator. Of its figures only ratios mean something, and of those\n\
-         only what both sides do alike. Delivered bytes, payload and scaling are by the clock: QEMU\n\
-         runs the engine on the processor that starts it, at some 35 ns a word, and shares its host\n\
-         with whoever else is there. The rest is by instructions: in that guest each takes {} ns,\n\
-         whatever it does and however busy the host is, and the engine none. Rates, seconds and\n\
-         latencies are the emulator's and say nothing of hardware.\n\n\
+         Written by `{}` on {}: {}, {}, host with {}. [README.md](README.md) describes the\n\
+         measurements and their limits.\n\n\
+         All measurements ran on an emulator. Only the ratios are meaningful, and only for work that\n\
+         both sides do in the same way. Delivered bytes, payload and scaling use the clock of the\n\
+         host: QEMU runs the DMA engine on the processor that starts it, at about 35 ns per word, and\n\
+         shares the host with other programs. All other measurements count instructions: each takes\n\
+         {} ns, independent of the instruction and of the load of the host, and the DMA engine takes\n\
+         no time. Rates, seconds and latencies are those of the emulator, not of hardware.\n\n\
          ![ratios](chart.svg)\n\n\
          ## Ratios\n\n\
-         Medians over rounds that take turns; in brackets the quarters around them.\n\n\
-         | what | median | spread | wanted | reached | run before |\n\
+         Medians over interleaved rounds, with quartiles in brackets.\n\n\
+         | ratio | median | quartiles | target | met | previous run |\n\
          |---|---|---|---|---|---|",
-            around.command, around.date, around.kernel, around.qemu, around.host, INSTRUCTION_NS
+            environment.command,
+            environment.date,
+            environment.kernel,
+            environment.qemu,
+            environment.host,
+            INSTRUCTION_NS
         ),
     );
-    let earlier = before.map(headlines).unwrap_or_default();
+    let earlier = previous.map(headlines).unwrap_or_default();
     for headline in headlines(figures) {
         let Headline { name, figure, .. } = &headline;
         let old = earlier.iter().find(|old| old.name == *name);
@@ -52,8 +57,8 @@ pub(crate) fn markdown(
                 "| {name} | {} | {} | {} | {} | {} |",
                 digits(figure.median),
                 spread(*figure),
-                headline.wanted(),
-                headline.reached(),
+                headline.target(),
+                headline.met(),
                 old.map_or_else(|| "none".to_owned(), |old| digits(old.figure.median)),
             ),
         );
@@ -65,7 +70,7 @@ pub(crate) fn markdown(
     latency(text, samples);
     payload(text, samples);
     scaling(text, samples);
-    build(text, around, before);
+    build(text, environment, previous);
     page
 }
 
@@ -77,8 +82,8 @@ fn engine(text: &mut String, samples: &Samples) {
     line(
         text,
         format_args!(
-            "\n## Delivered, beside the engine alone\n\n\
-         | size | dmaframe to its reader, MB/s | dmatest, MB/s |\n|---|---|---|"
+            "\n## Delivered bytes\n\n\
+         | frame | dmaframe, MB/s | dmatest, MB/s |\n|---|---|---|"
         ),
     );
     for key in SIZES {
@@ -91,9 +96,9 @@ fn readers(text: &mut String, samples: &Samples) {
     line(
         text,
         format_args!(
-            "\n## What a frame costs its reader\n\n\
-         Microseconds of the reader's thread for a frame, waking up for it included.\n\n\
-         | size | mmap | read(2) | pipe | Unix socket | netlink |\n|---|---|---|---|---|---|"
+            "\n## CPU time of the reader\n\n\
+         Microseconds per frame, including the wake-up.\n\n\
+         | frame | mmap | read(2) | pipe | Unix socket | netlink |\n|---|---|---|---|---|---|"
         ),
     );
     for key in SIZES {
@@ -108,15 +113,15 @@ fn calls(text: &mut String, samples: &Samples) {
     line(
         text,
         format_args!(
-            "\n## System calls a frame\n\n\
-         | who | frames | calls a frame |\n|---|---|---|"
+            "\n## System calls per frame\n\n\
+         | reader | frame | calls per frame |\n|---|---|---|"
         ),
     );
     for (subject, name) in [
         ("saturated", "dmaframe, full speed"),
-        ("busy", "dmaframe, full speed, the reader being slower"),
+        ("busy", "dmaframe, full speed, slow reader"),
         ("paced", "dmaframe, paced"),
-        ("v4l2", "vivid by V4L2, mapped buffers"),
+        ("v4l2", "V4L2 (vivid), mapped buffers"),
     ] {
         for key in samples.keys("calls", subject) {
             let calls = cell(samples.figure("calls", subject, key), 1.0);
@@ -129,20 +134,20 @@ fn system_table(text: &mut String, samples: &Samples) {
     line(
         text,
         format_args!(
-            "\n## The whole system, paced\n\n\
-         Milliseconds of all processors together for a frame of 600 KiB, 10 a second.\n\n\
-         | who | ms a frame |\n|---|---|"
+            "\n## CPU time of the system, paced\n\n\
+         Milliseconds of all processors per frame of 600 KiB, at 10 frames per second.\n\n\
+         | driver | ms per frame |\n|---|---|"
         ),
     );
     let mut row = |name: &str, measure: &str, subject: &str| {
         let figure = samples.figure(measure, subject, PACED_BYTES);
-        // Seconds for a thousand are milliseconds for one.
+        // Seconds per 1000 frames are milliseconds per frame.
         line(text, format_args!("| {name} | {} |", cell(figure, 1.0)));
     };
-    row("nobody: the system by itself", "system", "idle");
+    row("none (idle system)", "system", "idle");
     row("dmaframe", "system", "dmaframe");
-    row("vivid, mapped", "system", "vivid");
-    row("the driver that copies", "system", "copying");
+    row("vivid, mapped buffers", "system", "vivid");
+    row("copying driver", "system", "copying");
 }
 
 fn latency(text: &mut String, samples: &Samples) {
@@ -150,17 +155,17 @@ fn latency(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## Latency\n\n\
-         Microseconds from the engine's end stamp to the reader's first instruction, frames of 256\n\
-         bytes; medians of the rounds' quantiles.\n\n\
+         Microseconds from the end stamp of the DMA engine to the first instruction of the reader, for\n\
+         frames of 256 bytes. Each value is the median, over all rounds, of the quantile.\n\n\
          | path | idle: p50 | p99 | max | loaded: p50 | p99 | max |\n|---|---|---|---|---|---|---|"
         ),
     );
     for (subject, name) in [
-        ("floor", "floor: an interrupt wakes the reader"),
-        ("floor-thread", "an interrupt wakes a thread, that the reader"),
+        ("floor", "bare interrupt that wakes the reader"),
+        ("floor-thread", "bare interrupt that wakes a thread, which wakes the reader"),
         ("poll", "mmap and poll"),
-        ("poll-to-publication", "of which until the driver's thread has published"),
-        ("poll-from-publication", "of which from there to the reader"),
+        ("poll-to-publication", "of which stamp to publication"),
+        ("poll-from-publication", "of which publication to reader"),
         ("read", "read(2)"),
         ("sigio", "mmap and SIGIO"),
     ] {
@@ -181,15 +186,15 @@ fn payload(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## Reading every byte of 4 MiB\n\n\
-         QEMU has no caches: that uncached memory costs as much as cached is to be expected here, and\n\
-         says nothing of a board, where the difference is what cached slots are for.\n\n\
+         QEMU emulates no caches, so uncached memory is as fast as cached memory here. On a board\n\
+         uncached memory is much slower, which is why the slots are cached.\n\n\
          | mapping | ms |\n|---|---|"
         ),
     );
     for (subject, name) in [
-        ("dmaframe", "a slot of dmaframe's"),
+        ("dmaframe", "slot of dmaframe"),
         ("cached", "cached memory"),
-        ("uncached", "coherent memory, uncached"),
+        ("uncached", "uncached coherent memory"),
     ] {
         let figure = samples.figure("payload", subject, 4 << 20);
         line(text, format_args!("| {name} | {} |", cell(figure, MILLISECOND)));
@@ -201,7 +206,7 @@ fn scaling(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## Scaling\n\n\
-         | readers, a channel each | MB/s together, 64 KiB frames |\n|---|---|"
+         | readers, one channel each | total MB/s, 64 KiB frames |\n|---|---|"
         ),
     );
     for key in samples.keys("readers", "dmaframe") {
@@ -211,7 +216,7 @@ fn scaling(text: &mut String, samples: &Samples) {
     line(
         text,
         format_args!(
-            "\n| frame | MB/s | frames/s | interrupts a frame | kicks a frame |\n|---|---|---|---|---|"
+            "\n| frame | MB/s | frames/s | interrupts per frame | kicks per frame |\n|---|---|---|---|---|"
         ),
     );
     for key in samples.keys("sizes", "dmaframe") {
@@ -231,7 +236,7 @@ fn scaling(text: &mut String, samples: &Samples) {
     }
     line(
         text,
-        format_args!("\n| slots | MB/s, 4 KiB frames | interrupts a frame |\n|---|---|---|"),
+        format_args!("\n| slots | MB/s, 4 KiB frames | interrupts per frame |\n|---|---|---|"),
     );
     for key in samples.keys("slots", "dmaframe") {
         let rate = cell(samples.figure("slots", "dmaframe", key), MEGABYTE);
@@ -240,41 +245,41 @@ fn scaling(text: &mut String, samples: &Samples) {
     }
 }
 
-fn build(text: &mut String, around: &Surroundings, before: Option<&Value>) {
+fn build(text: &mut String, environment: &Environment, previous: Option<&Value>) {
     line(
         text,
         format_args!(
-            "\n## Boot, sizes, builds\n\n\
-         | what | now | run before |\n|---|---|---|"
+            "\n## Boot time, sizes and build times\n\n\
+         | value | this run | previous run |\n|---|---|---|"
         ),
     );
-    let first = before.and_then(|before| stored(before, &["first_frame_guest_s"]));
+    let first = previous.and_then(|previous| stored(previous, &["first_frame_guest_s"]));
     line(
         text,
         format_args!(
-            "| boot to the first verified frame, guest's seconds | {} | {} |",
-            cell(Some(around.first_frame), 1.0),
+            "| boot to the first verified frame, seconds in the guest | {} | {} |",
+            cell(Some(environment.first_frame), 1.0),
             first.map_or_else(|| "none".to_owned(), |first| digits(first.median)),
         ),
     );
     let old = |group: &str, name: &str| {
-        before.map_or_else(|| "none".to_owned(), |before| plain(&before[group][name]))
+        previous.map_or_else(|| "none".to_owned(), |previous| plain(&previous[group][name]))
     };
     for (key, name) in [
-        ("module", "module as built, bytes"),
-        ("module_stripped", "module without its debugging symbols, bytes"),
+        ("module", "module with debug information, bytes"),
+        ("module_stripped", "module without debug information, bytes"),
         ("command", "command, bytes"),
-        ("kernel", "kernel measured on, bytes"),
-        ("image", "SD card's image, bytes"),
+        ("kernel", "kernel of the benchmark, bytes"),
+        ("image", "SD card image, bytes"),
     ] {
-        let now = around.sizes.get(key).map(plain).unwrap_or_default();
+        let now = environment.sizes.get(key).map(plain).unwrap_or_default();
         line(text, format_args!("| {name} | {now} | {} |", old("sizes", key)));
     }
     for (key, name) in [
-        ("kernel_cold", "the image's kernel from nothing, seconds"),
-        ("all_warm", "all that a guest needs, when nothing has changed, seconds"),
+        ("kernel_cold", "full build of the kernel of the image, seconds"),
+        ("all_warm", "build of the guest without changes, seconds"),
     ] {
-        let now = around.build_seconds.get(key).map(plain).unwrap_or_default();
+        let now = environment.build_seconds.get(key).map(plain).unwrap_or_default();
         line(text, format_args!("| {name} | {now} | {} |", old("build_s", key)));
     }
 }
@@ -282,19 +287,19 @@ fn build(text: &mut String, around: &Surroundings, before: Option<&Value>) {
 #[cfg(test)]
 mod tests {
     use super::super::figures::figures;
-    use super::super::figures::tests::{samples, surroundings};
+    use super::super::figures::tests::{environment, samples};
     use super::*;
 
     #[test]
-    fn the_page_tells_the_run_before() {
-        let before = figures(&samples(&[("engine", "dmaframe", 7.0)]), &surroundings()).unwrap();
+    fn page_shows_the_previous_run() {
+        let previous = figures(&samples(&[("engine", "dmaframe", 7.0)]), &environment()).unwrap();
         let samples = samples(&[]);
-        let now = figures(&samples, &surroundings()).unwrap();
-        let page = markdown(&samples, &surroundings(), &now, Some(&before));
-        let row = "| bytes/s delivered, over dmatest's, 64 KiB | 1.00 | [1.00 .. 1.00] | ≥ 1 | yes | 7.00 |";
+        let now = figures(&samples, &environment()).unwrap();
+        let page = markdown(&samples, &environment(), &now, Some(&previous));
+        let row = "| bytes/s delivered, dmaframe / dmatest, 64 KiB | 1.00 | [1.00 .. 1.00] | ≥ 1 | yes | 7.00 |";
         assert!(page.contains(row), "{page}");
-        assert!(page.contains("| SD card's image, bytes | unknown | unknown |"), "{page}");
-        let page = markdown(&samples, &surroundings(), &now, None);
+        assert!(page.contains("| SD card image, bytes | unknown | unknown |"), "{page}");
+        let page = markdown(&samples, &environment(), &now, None);
         assert!(page.contains("| yes | none |"), "{page}");
     }
 }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The host's processors, and how much of them others take.
+//! The processors of the host, and how much of their time other virtual machines take.
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// What became of the host's processors' time since its boot, in ticks.
+/// Processor time since the host booted, in ticks.
 pub(super) struct ProcessorTime {
     worked: u64,
-    /// A virtual machine's processors that would have worked, and another machine had.
+    /// Time in which a virtual processor was ready to run but another virtual machine ran.
     stolen: u64,
 }
 
 impl ProcessorTime {
     pub(super) fn now() -> Result<Self> {
         let text = fs::read_to_string("/proc/stat").context("reading /proc/stat")?;
-        Self::parse(&text).context("/proc/stat has no line of all processors")
+        Self::parse(&text).context("/proc/stat has no line with the sum of all processors")
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -26,9 +26,9 @@ impl ProcessorTime {
         Some(Self { worked, stolen: *ticks.get(7)? })
     }
 
-    /// The share that was stolen of what was asked for.
-    pub(super) fn taken_until(&self, later: &Self) -> f64 {
-        // proc_stat(5) promises of no count that it never runs back.
+    /// The stolen share, from 0 to 1, of the time that was requested between `self` and `later`.
+    pub(super) fn stolen_until(&self, later: &Self) -> f64 {
+        // proc_stat(5): the counters may decrease.
         let stolen = later.stolen.saturating_sub(self.stolen);
         let asked = stolen + later.worked.saturating_sub(self.worked);
         stolen as f64 / asked.max(1) as f64
@@ -40,12 +40,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stolen_time_is_read() {
+    fn stolen_time_is_parsed() {
         let time = |text| ProcessorTime::parse(text).unwrap();
         let before = time("cpu  100 0 50 900 10 0 5 20 0 0\ncpu0 1 2 3\n");
         let later = time("cpu  130 0 60 950 10 5 10 70 0 0\n");
-        assert!((before.taken_until(&later) - 0.5).abs() < 1e-9);
-        assert!(before.taken_until(&before).abs() < 1e-9);
+        assert!((before.stolen_until(&later) - 0.5).abs() < 1e-9);
+        assert!(before.stolen_until(&before).abs() < 1e-9);
         assert!(ProcessorTime::parse("intr 1 2 3\n").is_none());
     }
 }

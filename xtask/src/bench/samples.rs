@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the guest measured, round by round.
+//! The samples that the guest measured.
 
 use std::collections::BTreeMap;
 
@@ -8,40 +8,44 @@ use serde_json::Value;
 
 use super::statistics::{Figure, median, quantile};
 
-/// Every sample there is. A series is what one subject gave under one key, a list of values a
-/// round.
+/// All samples. A series belongs to a measurement, a subject and a key such as the frame size. It
+/// has a list of values for each round.
 #[derive(Debug, Default)]
 pub(crate) struct Samples {
     series: BTreeMap<(String, String, u64), Vec<Vec<f64>>>,
 }
 
 impl Samples {
-    /// Reads one JSON object a line, as `dmaframe-bench` writes them.
+    /// Parses the output of `dmaframe-bench`: one JSON object per line.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let mut samples = Self::default();
         for line in text.lines() {
-            samples.add(line).with_context(|| format!("a sample that is none: {line}"))?;
+            samples.add(line).with_context(|| format!("invalid sample: {line}"))?;
         }
         Ok(samples)
     }
 
     fn add(&mut self, line: &str) -> Result<()> {
         let line: Value = serde_json::from_str(line)?;
-        let word = |name: &str| line[name].as_str().map(str::to_owned).context("a word is missing");
+        let word =
+            |name: &str| line[name].as_str().map(str::to_owned).context("a string is missing");
         let number = |name: &str| line[name].as_u64().context("a number is missing");
-        let values = line["values"].as_array().context("it has no values")?;
-        let values =
-            values.iter().map(Value::as_f64).collect::<Option<Vec<_>>>().context("no number")?;
+        let values = line["values"].as_array().context("the values are missing")?;
+        let values = values
+            .iter()
+            .map(Value::as_f64)
+            .collect::<Option<Vec<_>>>()
+            .context("a value is not a number")?;
         let name = (word("measure")?, word("subject")?, number("key")?);
         let rounds = self.series.entry(name).or_default();
         if values.is_empty() || number("round")? != rounds.len() as u64 {
-            bail!("rounds follow one another, each with a value");
+            bail!("a round has no values, or is not the next one of its series");
         }
         rounds.push(values);
         Ok(())
     }
 
-    /// The keys of a measure, in order.
+    /// The keys of a measurement and a subject, in ascending order.
     pub(crate) fn keys(&self, measure: &str, subject: &str) -> Vec<u64> {
         let named = |(m, s, _): &&(String, String, u64)| m == measure && s == subject;
         self.series.keys().filter(named).map(|(_, _, key)| *key).collect()
@@ -51,30 +55,30 @@ impl Samples {
         self.series.get(&(measure.to_owned(), subject.to_owned(), key)).map_or(&[], Vec::as_slice)
     }
 
-    /// A value for each round: its median.
+    /// The median of each round.
     pub(crate) fn by_round(&self, measure: &str, subject: &str, key: u64) -> Vec<f64> {
         self.rounds(measure, subject, key).iter().filter_map(|values| median(values)).collect()
     }
 
-    /// What a subject gave.
+    /// The figure of the medians of all rounds.
     pub(crate) fn figure(&self, measure: &str, subject: &str, key: u64) -> Option<Figure> {
         Figure::of(&self.by_round(measure, subject, key))
     }
 
-    /// The quantile of each round's values, over the rounds.
+    /// The figure of the quantile `part` of all rounds.
     pub(crate) fn tail(&self, measure: &str, subject: &str, key: u64, part: f64) -> Option<Figure> {
         let rounds = self.rounds(measure, subject, key).iter();
         Figure::of(&rounds.filter_map(|values| quantile(values, part)).collect::<Vec<_>>())
     }
 
-    /// One subject over another, round by round: what happened to the machine in a round happened
-    /// to both.
+    /// The figure of the ratios of one subject to another. Each ratio is that of one round, because
+    /// the load of the host affects both subjects alike within a round.
     pub(crate) fn ratio(&self, measure: &str, over: &str, under: &str, key: u64) -> Option<Figure> {
         ratio(&self.by_round(measure, over, key), &self.by_round(measure, under, key))
     }
 }
 
-/// The figure of ratios of what belongs together.
+/// The figure of the ratios of corresponding values.
 pub(crate) fn ratio(over: &[f64], under: &[f64]) -> Option<Figure> {
     if over.len() != under.len() {
         return None;
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn ratios_are_of_the_same_round() {
-        // The machine was ten times slower in the last round: for both.
+        // In the last round the host was ten times slower for both subjects.
         let text = [
             line("a", 0, "[2.0]"),
             line("b", 0, "[1.0]"),
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_sample_is_refused() {
+    fn invalid_sample_is_refused() {
         for wrong in [
             "{",
             "{}",

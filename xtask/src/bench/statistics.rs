@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Medians and their spread.
+//! Medians and quartiles.
 
 use serde_json::{Value, json};
 
-/// A figure: the median of what was seen, and the quarters around it.
+/// The median and the quartiles of values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Figure {
     pub(crate) median: f64,
-    /// A quarter of what was seen is below.
+    /// The first quartile.
     pub(crate) low: f64,
-    /// A quarter is above.
+    /// The third quartile.
     pub(crate) high: f64,
-    /// How often it was seen.
+    /// The number of values.
     pub(crate) count: usize,
 }
 
 impl Figure {
-    /// Of what was seen; `None` of nothing, or of what is no number.
+    /// `None` if there are no values or one is not finite.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
         let quartile = |part| quantile(values, part);
         Some(Self {
@@ -32,14 +32,15 @@ impl Figure {
         json!({ "median": median, "spread": high - low, "low": low, "high": high, "count": count })
     }
 
-    /// As another, in units of which one is `unit` of this.
+    /// Divides by `unit`.
     pub(crate) fn in_units_of(self, unit: f64) -> Self {
         let Self { median, low, high, count } = self;
         Self { median: median / unit, low: low / unit, high: high / unit, count }
     }
 }
 
-/// The value below which `part` of the values are; between two of them, in proportion.
+/// The quantile `part`, from 0 to 1, with linear interpolation. `None` if there are no values or
+/// one is not finite.
 pub(crate) fn quantile(values: &[f64], part: f64) -> Option<f64> {
     if values.iter().any(|value| !value.is_finite()) {
         return None;
@@ -51,7 +52,7 @@ pub(crate) fn quantile(values: &[f64], part: f64) -> Option<f64> {
     Some(below + (above - below) * at.fract())
 }
 
-/// The median.
+/// The median. `None` if there are no values or one is not finite.
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_is_a_median_and_its_quarters() {
+    fn figure_has_median_and_quartiles() {
         let figure = Figure::of(&[5.0, 1.0, 3.0, 2.0, 4.0]).unwrap();
         assert_eq!(figure, Figure { median: 3.0, low: 2.0, high: 4.0, count: 5 });
         assert_eq!(figure.json()["spread"], 2.0);
@@ -72,12 +73,12 @@ mod tests {
     }
 
     #[test]
-    fn one_wild_value_moves_no_median() {
+    fn outlier_does_not_move_the_median() {
         assert_eq!(median(&[1.0, 1.0, 1.0, 1.0, 1e9]), Some(1.0));
     }
 
     #[test]
-    fn of_nothing_there_is_no_figure() {
+    fn no_values_have_no_figure() {
         assert_eq!(Figure::of(&[]), None);
         assert_eq!(Figure::of(&[1.0, f64::NAN]), None);
         assert_eq!(Figure::of(&[f64::INFINITY]), None);

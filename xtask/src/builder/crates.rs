@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The crates that Cargo.lock names, for the builder's cargo.
+//! The crates in Cargo.lock, vendored for the builder's cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,20 +12,20 @@ use crate::host::cache::{Cache, Key};
 use crate::host::program::cargo;
 use crate::host::progress::Step;
 
-/// The sources of every crate in Cargo.lock, in the cache, and a cargo that takes them from there.
+/// The vendored sources of every crate in Cargo.lock.
 #[derive(Debug)]
 pub(crate) struct Crates {
     directory: PathBuf,
 }
 
 impl Crates {
-    /// Finds them in the cache, or fetches them as the host's cargo would.
+    /// Returns the crates, which the host's cargo downloads if the cache does not have them.
     pub(crate) fn ready(cache: &Cache, checkout: &Path) -> Result<Self> {
         let lock = checkout.join("Cargo.lock");
         let lock = fs::read(&lock).with_context(|| format!("reading {}", lock.display()))?;
         let name = format!("crates-{}", Key::of([lock]));
         let directory = cache.directory(&name, |part| {
-            let step = Step::long("fetching the crates that Cargo.lock names", "once");
+            let step = Step::long("downloading the crates in Cargo.lock", "once");
             let mut vendor = Command::new(cargo());
             vendor.args(["vendor", "--locked"]).arg(part.join("vendor")).current_dir(checkout);
             step.run(&mut vendor, &cache.log("crates"))?;
@@ -39,22 +39,22 @@ impl Crates {
                      [source.vendored]\ndirectory = \"{CACHE}/{name}/vendor\"\n"
                 ),
             )
-            .context("writing cargo's configuration")
+            .context("writing the configuration of cargo")
         })?;
         Ok(Self { directory })
     }
 
-    /// Where they are in the cache.
+    /// Their directory in the cache.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The directory with a directory of its name for each crate.
+    /// The directory that contains one directory per crate.
     pub(crate) fn sources(&self) -> PathBuf {
         self.directory.join("vendor")
     }
 
-    /// The builder's cargo, with these crates for a registry and no network.
+    /// The builder's cargo. It uses these crates instead of a registry, and no network.
     pub(crate) fn cargo(&self, builder: &Builder, variables: &[(&str, &str)]) -> Result<Command> {
         let home = builder.inside(&self.directory)?.join("home").display().to_string();
         let fixed = [

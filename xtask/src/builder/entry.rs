@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a builder is entered: with which right.
+//! The privilege with which xtask enters the builder.
 
 use std::process::{Command, Stdio};
 
@@ -8,22 +8,22 @@ use nix::unistd::geteuid;
 
 use crate::host::program::on_path;
 
-/// Which right lets us mount and chroot.
+/// The privilege that allows mount(2) and chroot(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
     Root,
-    /// Root only of a user namespace, where every file we make is our own.
+    /// Root of a user namespace. Files that are made there belong to the user.
     UserNamespace,
     Sudo,
 }
 
 impl Entry {
-    /// What this machine allows.
+    /// The first of them that the host allows.
     pub(super) fn allowed() -> Result<Self> {
         if geteuid().is_root() {
             return Ok(Self::Root);
         }
-        // What counts is a mount: some systems allow the namespace but nothing in it.
+        // Some systems allow the namespace but no mount in it.
         let namespace = Command::new("unshare")
             .args(["--user", "--map-root-user", "--mount", "--fork", "--pid"])
             .args(["mount", "-t", "proc", "proc", "/proc"])
@@ -37,6 +37,8 @@ impl Entry {
         if on_path("sudo") {
             return Ok(Self::Sudo);
         }
-        bail!("no right to mount: run as root, install sudo, or allow user namespaces")
+        bail!(
+            "xtask has no privilege to mount: run it as root, install sudo, or allow user namespaces"
+        )
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checkers that are written in Python, each set of them in an environment of its own.
+//! Tools from PyPI. Each set of tools has its own virtual environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use crate::host::progress::Step;
 
 const INSTALL: &str = include_str!("../../builder/install-python-tools");
 
-/// Finds in the cache, or installs, what `xtask/test/NAME/requirements.txt` lists.
+/// Returns the virtual environment with the packages that `xtask/test/NAME/requirements.txt` lists.
+/// They are installed if the cache does not have them.
 pub(crate) fn tools(
     cache: &Cache,
     builder: &Builder,
@@ -25,7 +26,7 @@ pub(crate) fn tools(
     let key = Key::of([requirements, builder.key().to_string()]);
     let tools = format!("{name}-tools");
     cache.directory(&format!("{tools}-{key}"), |part| {
-        let step = Step::long(&format!("installing the tools that check {name}"), "once");
+        let step = Step::long(&format!("installing the Python tools for {name}"), "once");
         let arguments = [builder.inside(part)?, builder.inside(&list)?];
         step.run(&mut builder.script(INSTALL, arguments), &cache.log(&tools))?;
         step.done();

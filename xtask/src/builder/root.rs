@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The builder's root: Debian's packages, and how they are installed.
+//! The root file system of the builder: its Debian packages, and their installation.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,12 +12,12 @@ use crate::host::progress::Step;
 
 const SUITE: &str = "trixie";
 const ARCHITECTURES: &str = "amd64,arm64";
-/// What the builder, the kernel's source and its build take together.
+/// Disk space for the builder, the kernel source and one kernel build.
 const DISK_GB: u64 = 12;
 
-/// What is installed, grouped by what needs it.
+/// The packages, grouped by purpose.
 const PACKAGES: &[&str] = &[
-    // fetching and unpacking
+    // downloads and archives
     "ca-certificates",
     "curl",
     "xz-utils",
@@ -42,12 +42,12 @@ const PACKAGES: &[&str] = &[
     "rsync",
     "rust-src",
     "rustc",
-    // device tree: compiler, and what the schema tools stand on
+    // device tree: the compiler, and dependencies of the schema tools
     "device-tree-compiler",
     "python3-libfdt",
     "python3-venv",
     "python3-yaml",
-    // userland for the guest, and checks of it
+    // programs for the guest, and checks
     "cargo",
     "gcc-aarch64-linux-gnu",
     "libc6-dev:arm64",
@@ -59,8 +59,9 @@ const PACKAGES: &[&str] = &[
     "qemu-system-arm",
 ];
 
-/// What those bring and nothing here reads, two thirds of all files: documentation, compilers for
-/// the guest, libraries to make others with, the compiler's source beside that of its library.
+/// Files of the packages that are not installed because no build reads them; two thirds of all
+/// files. They are documentation, arm64 compilers, static libraries of clang, and the sources of
+/// the Rust compiler.
 const LEFT_OUT: &[&str] = &[
     "/usr/share/doc/*",
     "/usr/share/locale/*",
@@ -68,20 +69,20 @@ const LEFT_OUT: &[&str] = &[
     "/usr/lib/aarch64-linux-gnu/libLLVM*",
     "/usr/lib/aarch64-linux-gnu/librustc_driver*",
     "/usr/lib/llvm-*/lib/libclang*.a",
-    // A star would match slashes too, and with them the library's own directories of this name.
+    // `*` matches slashes too, so `rustc-*` would also match the src directories of the library.
     "/usr/src/rustc-?.??.?/compiler/*",
     "/usr/src/rustc-?.??.?/src/*",
 ];
 
-/// Run by mmdebstrap, with the root as `$1`, when the packages are in.
+/// Commands that mmdebstrap runs after the packages are installed. `$1` is the root.
 const CUSTOMIZE: &[&str] = &[
-    // The kernel's source package; the mirror is whatever the suite itself came from.
+    // Backports have the kernel source package. They come from the same mirror as the suite.
     r#"sed -n "s/ trixie / trixie-backports /p" "$1/etc/apt/sources.list" > "$1/etc/apt/sources.list.d/backports.list""#,
-    // Where the checkout, the cache, the user's own kernel source and two files of the host appear.
+    // Mount points for the checkout, the cache, KERNEL_SRC and files of the host.
     r#"mkdir -p "$1/src" "$1/cache" "$1/kernel" && rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf" "$1/etc/pip.conf""#,
 ];
 
-/// What the root is made from.
+/// The hash of everything that the root is made from.
 pub(super) fn key() -> Key {
     Key::of([SUITE, ARCHITECTURES].iter().chain(PACKAGES).chain(CUSTOMIZE))
 }
@@ -89,11 +90,11 @@ pub(super) fn key() -> Key {
 pub(super) fn make(cache: &Cache, part: &Path) -> Result<()> {
     cache.need_free(DISK_GB, "a first build")?;
     if part.exists() {
-        // A root that is half installed cannot be resumed.
+        // mmdebstrap cannot resume a partial installation.
         remove_root(part)?;
     }
     let step = Step::long(
-        &format!("making the builder, a Debian {SUITE} root with the pinned compilers and QEMU"),
+        &format!("making the builder, a Debian {SUITE} root file system with compilers and QEMU"),
         "about 2 minutes and 2 GB, once",
     );
     let mut command = mmdebstrap(cache)?;
@@ -103,7 +104,7 @@ pub(super) fn make(cache: &Cache, part: &Path) -> Result<()> {
         command.arg(format!("--customize-hook={hook}"));
     }
     command.arg("--customize-hook=chroot \"$1\" rm -rf /var/cache/apt/archives");
-    // What is cut short is made anew.
+    // An interrupted installation starts again, so fsync(2) is unnecessary.
     command.arg("--dpkgopt=force-unsafe-io");
     for pattern in LEFT_OUT {
         command.arg(format!("--dpkgopt=path-exclude={pattern}"));
@@ -114,11 +115,11 @@ pub(super) fn make(cache: &Cache, part: &Path) -> Result<()> {
     Ok(())
 }
 
-/// mmdebstrap with the right to make a root, installed first where it is missing.
+/// mmdebstrap, run as root. It is installed if the host does not have it.
 pub(crate) fn mmdebstrap(cache: &Cache) -> Result<Command> {
     if !cfg!(target_arch = "x86_64") {
         bail!(
-            "the builder is an x86-64 root, which {} cannot run: use an x86-64 machine",
+            "the builder contains x86-64 programs, which {} cannot run: use an x86-64 machine",
             std::env::consts::ARCH
         );
     }
@@ -132,7 +133,7 @@ pub(crate) fn mmdebstrap(cache: &Cache) -> Result<Command> {
 }
 
 fn remove_root(path: &Path) -> Result<()> {
-    // A mmdebstrap that was killed leaves its mounts behind; there may be none.
+    // An mmdebstrap that was killed may have left mounts.
     for mounted in ["proc", "sys", "dev"] {
         let mut umount = as_root("umount")?;
         umount.args(["--recursive", "--lazy"]).arg(path.join(mounted));
@@ -140,12 +141,12 @@ fn remove_root(path: &Path) -> Result<()> {
     }
     let status = as_root("rm")?.args(["-rf", "--one-file-system"]).arg(path).status();
     if !status.context("starting rm")?.success() {
-        bail!("cannot remove {}: remove it by hand", path.display());
+        bail!("cannot remove {}: remove it manually", path.display());
     }
     Ok(())
 }
 
-/// The host's own apt settings that decide whether a mirror can be reached and believed.
+/// The apt settings of the host that concern proxies, certificates and validity dates.
 fn apt_options() -> Vec<String> {
     let wanted = ["::Proxy", "::Check-Valid-Until", "::Check-Date", "::CaInfo"];
     let Ok(output) = Command::new("apt-config").args(["dump", "Acquire"]).output() else {

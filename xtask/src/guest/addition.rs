@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Programs of Debian's in the guest: clients that share no code with us.
+//! Debian programs for the guest. They test the interfaces with code that is not ours.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,9 +16,9 @@ use crate::host::progress::Step;
 use crate::kernel::Kernel;
 
 const SUITE: &str = "trixie";
-/// Only what is below here goes into the guest, whose base has the links /bin, /lib and /sbin.
+/// Only files below this directory go into the guest, which has links for /bin, /lib and /sbin.
 const KEPT: &str = "usr/";
-/// What no program of the guest's reads.
+/// Parts of paths that are left out because no program in the guest reads them.
 const PRUNED: &[&str] = &[
     "/ensurepip/",
     "/gconv/",
@@ -39,11 +39,12 @@ const PRUNED: &[&str] = &[
     "/tkinter/",
 ];
 
-/// Make `kept.tar` of `root.tar`. Arguments: where both are, the kernel's source.
+/// Scripts that make `kept.tar` from `root.tar`. Arguments: the directory of both, the kernel
+/// source.
 const PYTHON: &str = include_str!("../../guest/add-python");
 const STRESS_NG: &str = include_str!("../../guest/add-stress-ng");
 
-/// What a guest may have besides its base.
+/// A program that can be added to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Addition {
     /// Python and the kernel's netlink client
@@ -52,11 +53,11 @@ pub(crate) enum Addition {
     StressNg,
 }
 
-/// How an addition is made.
+/// How the archive of an addition is made.
 struct Recipe {
     name: &'static str,
     packages: &'static [&'static str],
-    /// Makes `kept.tar` of `root.tar`.
+    /// The script that makes `kept.tar` from `root.tar`.
     assemble: &'static str,
 }
 
@@ -72,7 +73,7 @@ impl Addition {
         }
     }
 
-    /// The archive with it.
+    /// Returns the archive, which is made if the cache does not have it.
     pub(crate) fn archive(
         self,
         cache: &Cache,
@@ -86,7 +87,7 @@ impl Addition {
         let directory = cache.directory(&format!("{name}-{key}"), |part| {
             fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
             let step =
-                Step::long(&format!("fetching {name} for the guest"), "about 1 minute, once");
+                Step::long(&format!("downloading {name} for the guest"), "about 1 minute, once");
             let mut command = mmdebstrap(cache)?;
             command.args(["--variant=extract", "--architectures=arm64", "--skip=check/qemu"]);
             command.arg(format!("--include={}", packages.join(",")));
@@ -108,31 +109,38 @@ impl Addition {
     }
 }
 
-/// Copies what is kept of a tar archive.
+/// Copies the files of a tar archive that the guest needs.
 fn convert<W: std::io::Write>(root: impl Read, archive: &mut Archive<W>) -> Result<()> {
     let mut root = tar::Archive::new(root);
-    for entry in root.entries().context("reading a root")? {
-        let mut entry = entry.context("reading a root")?;
-        let path = entry.path().context("reading a root")?.to_string_lossy().into_owned();
+    for entry in root.entries().context("reading the archive of a root file system")? {
+        let mut entry = entry.context("reading the archive of a root file system")?;
+        let path = entry
+            .path()
+            .context("reading the archive of a root file system")?
+            .to_string_lossy()
+            .into_owned();
         let path = path.trim_start_matches("./").to_owned();
         if !kept(&path) {
             continue;
         }
-        let mode = entry.header().mode().context("reading a root")? & 0o7777;
+        let mode =
+            entry.header().mode().context("reading the archive of a root file system")? & 0o7777;
         let link = entry
             .link_name()
-            .context("reading a root")?
+            .context("reading the archive of a root file system")?
             .map(|link| link.to_string_lossy().into_owned());
         match (entry.header().entry_type(), link) {
             (EntryType::Directory, _) => archive.directory(&path, mode)?,
             (EntryType::Symlink, Some(target)) => archive.symlink(&path, &target)?,
-            // A second name: a link by path says the same.
+            // A symbolic link replaces a hard link.
             (EntryType::Link, Some(target)) => {
                 archive.symlink(&path, &format!("/{}", target.trim_start_matches("./")))?;
             }
             (EntryType::Regular, _) => {
                 let mut contents = Vec::new();
-                entry.read_to_end(&mut contents).context("reading a root")?;
+                entry
+                    .read_to_end(&mut contents)
+                    .context("reading the archive of a root file system")?;
                 archive.file(&path, mode, &contents)?;
             }
             _ => {}
@@ -150,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_guest_needs_is_kept() {
+    fn documentation_and_tests_are_left_out() {
         assert!(kept("usr/bin/python3"));
         assert!(kept("usr/lib/python3.13/json/decoder.py"));
         assert!(!kept("etc/passwd"));
@@ -160,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tar_becomes_an_archive() {
+    fn tar_is_converted_to_cpio() {
         let mut root = tar::Builder::new(Vec::new());
         let mut header = tar::Header::new_gnu();
         header.set_size(2);

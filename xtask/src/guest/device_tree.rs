@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The board's device tree with the project's overlay in it, as the firmware would merge them.
+//! The device tree of the board, with overlays merged as the firmware does it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::kernel::{Flavour, Kernel};
 
 const COMPILE: &str = include_str!("../../guest/compile-overlays");
 
-/// Merges compiled overlays into a compiled tree, as the firmware does.
+/// Merges compiled overlays into a compiled device tree.
 pub(crate) fn apply(
     builder: &Builder,
     base: &Path,
@@ -24,7 +24,7 @@ pub(crate) fn apply(
     for overlay in overlays {
         merge.arg(builder.inside(overlay)?);
     }
-    // With nothing to merge it would print its usage.
+    // fdtoverlay fails without an overlay.
     if overlays.is_empty() {
         fs::copy(base, output).with_context(|| format!("writing {}", output.display()))?;
         return Ok(());
@@ -36,7 +36,8 @@ pub(crate) fn apply(
     Ok(())
 }
 
-/// Compiles the overlays and merges them into the kernel's device tree.
+/// Compiles the overlays of the checkout and merges them into the device tree of the kernel.
+/// Returns the path of the result.
 pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let output = checkout.join(format!("target/dts-{}", kernel.key()));
     fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;

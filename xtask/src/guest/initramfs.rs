@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Archives of files for the guest, in the form that the kernel unpacks at boot.
+//! Archives in the cpio format, which the kernel unpacks at boot.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,17 +10,17 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use cpio::newc::{self, ModeFileType};
 
-/// An archive being written. The kernel unpacks archives that follow each other in one file one
-/// after the other, so a later one adds to an earlier one.
+/// An archive that is being written. If a file contains several archives, the kernel unpacks one
+/// after the other.
 pub(crate) struct Archive<W: Write> {
     writer: W,
-    /// Directories already in it, or known to be in an earlier archive.
+    /// Directories that the archive already contains.
     directories: BTreeSet<String>,
     inode: u32,
 }
 
 impl Archive<BufWriter<File>> {
-    /// An archive in a new file.
+    /// Creates a file for the archive.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self::new(BufWriter::new(file)))
@@ -32,7 +32,7 @@ impl<W: Write> Archive<W> {
         Self { writer, directories: BTreeSet::new(), inode: 0 }
     }
 
-    /// A directory, with those above it.
+    /// Adds a directory and its parents.
     pub(crate) fn directory(&mut self, path: &str, mode: u32) -> Result<()> {
         let path = path.trim_matches('/');
         if path.is_empty() || self.directories.contains(path) {
@@ -43,17 +43,17 @@ impl<W: Write> Archive<W> {
         self.entry(path, ModeFileType::Directory, mode, &[])
     }
 
-    /// A regular file owned by root.
+    /// Adds a regular file that root owns, and its parent directories.
     pub(crate) fn file(&mut self, path: &str, mode: u32, contents: &[u8]) -> Result<()> {
         let path = path.trim_matches('/');
         if path.is_empty() {
-            bail!("a file of the guest needs a name");
+            bail!("a file in the guest needs a name");
         }
         self.parents(path)?;
         self.entry(path, ModeFileType::Regular, mode, contents)
     }
 
-    /// A copy of a file of the host, with its mode.
+    /// Adds a copy of a file of the host, with its mode.
     pub(crate) fn copy(&mut self, from: &Path, path: &str) -> Result<()> {
         let mut file = File::open(from).with_context(|| format!("opening {}", from.display()))?;
         let metadata = file.metadata().with_context(|| format!("reading {}", from.display()))?;
@@ -65,15 +65,16 @@ impl<W: Write> Archive<W> {
         self.file(path, metadata.permissions().mode() & 0o7777, &contents)
     }
 
+    /// Adds a symbolic link and its parent directories.
     pub(crate) fn symlink(&mut self, path: &str, target: &str) -> Result<()> {
         let path = path.trim_matches('/');
         self.parents(path)?;
         self.entry(path, ModeFileType::Symlink, 0o777, target.as_bytes())
     }
 
-    /// Ends the archive.
+    /// Writes the end of the archive and returns the writer.
     pub(crate) fn finish(self) -> Result<W> {
-        let mut writer = newc::trailer(self.writer).context("ending an archive")?;
+        let mut writer = newc::trailer(self.writer).context("writing the end of an archive")?;
         writer.flush().context("writing an archive")?;
         Ok(writer)
     }
@@ -87,7 +88,7 @@ impl<W: Write> Archive<W> {
 
     fn entry(&mut self, path: &str, kind: ModeFileType, mode: u32, contents: &[u8]) -> Result<()> {
         let size = u32::try_from(contents.len())
-            .with_context(|| format!("{path} is too large for the guest: 4 GiB is the limit"))?;
+            .with_context(|| format!("{path} is too large for the guest: the limit is 4 GiB"))?;
         self.inode += 1;
         let entry = newc::Builder::new(path).ino(self.inode).mode(mode).set_mode_file_type(kind);
         let mut writer = entry.write(&mut self.writer, size);
@@ -103,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parents_come_first_and_once() {
+    fn parent_directories_are_added_once_and_first() {
         let mut archive = Archive::new(Vec::new());
         archive.file("/a/b/one", 0o644, b"1").unwrap();
         archive.file("a/b/two", 0o4755, b"22").unwrap();
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_needs_a_name() {
+    fn file_without_a_name_is_refused() {
         assert!(Archive::new(Vec::new()).file("/", 0o644, b"").is_err());
     }
 }

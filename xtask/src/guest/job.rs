@@ -1,32 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One run of a guest: a command, and what it is given.
+//! Jobs: a command for the guest, and the options of its run.
 
 use std::path::PathBuf;
 
 use super::addition::Addition;
 
-/// One run of a guest.
+/// One run of the guest.
 #[derive(Debug, Default)]
 pub(crate) struct Job {
-    /// Program and arguments; empty for an interactive console.
+    /// The program and its arguments. If empty, the guest runs an interactive console.
     pub(crate) command: Vec<String>,
-    /// Files of the host and their paths in the guest.
+    /// Files of the host to copy into the guest, and their paths there.
     pub(crate) put: Vec<(PathBuf, String)>,
-    /// Paths in the guest and files of the host to write them to.
+    /// Paths in the guest to copy to the host, and their paths there.
     pub(crate) get: Vec<(String, PathBuf)>,
-    /// Seconds until the guest is ended by force.
+    /// Seconds after which the guest is killed.
     pub(crate) timeout: Option<u64>,
-    /// Programs of Debian's in the guest.
+    /// Debian programs to add to the guest.
     pub(crate) with: Vec<Addition>,
-    /// Whether the guest's time is that of its instructions, [`INSTRUCTION_NS`] each, however long
-    /// the host takes over them.
+    /// Whether the clock of the guest counts instructions, [`INSTRUCTION_NS`] each, instead of
+    /// following the clock of the host.
     pub(crate) counted: bool,
-    /// Whether the kernel's complaints are expected: it runs on, and they fail nothing.
+    /// Whether problems that the kernel reports are expected. If so, they are not a failure, and
+    /// the kernel continues after them.
     pub(crate) may_complain: bool,
 }
 
 impl Job {
-    /// A shell script that runs the command, its arguments word for word.
+    /// A shell script that runs the command with exactly these arguments.
     pub(super) fn script(&self) -> String {
         let words: Vec<String> =
             self.command.iter().map(|word| format!("'{}'", word.replace('\'', r"'\''"))).collect();
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_reach_the_guest_as_they_are() {
+    fn script_preserves_arguments() {
         let command = ["echo", "a b", "it's", "$HOME"].map(str::to_owned).into();
         let script = Job { command, ..Job::default() }.script();
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the guest leaves on its card when it ends: its command's exit status, and files.
+//! The result of a guest: the exit status of the command, and files. The guest writes them to its
+//! SD card, as a tar archive.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Every card's size is a power of two; the file is sparse.
+/// QEMU requires that the size of an SD card is a power of two. The file is sparse.
 const CARD_BYTES: u64 = 1 << 30;
 
 /// Makes an empty card.
@@ -15,14 +16,14 @@ pub(super) fn make_card(path: &Path) -> Result<()> {
     File::create(path).and_then(|file| file.set_len(CARD_BYTES)).context("making the guest's card")
 }
 
-/// Reads the guest's status, if it left one, and the files that were asked for.
+/// Reads the exit status, if the guest wrote one, and extracts the files in `get`.
 pub(super) fn read_card(card: &Path, get: &[(String, PathBuf)]) -> Result<Option<u8>> {
     let file = File::open(card).with_context(|| format!("opening {}", card.display()))?;
     let mut archive = tar::Archive::new(file);
     let mut status = None;
     let mut got = vec![false; get.len()];
     for entry in archive.entries().context("reading the guest's card")? {
-        // A guest that ended early leaves no archive, or half of one.
+        // A guest that stopped early wrote no archive, or a part of one.
         let Ok(mut entry) = entry else { break };
         let path = entry.path().context("reading the guest's card")?.to_string_lossy().into_owned();
         if path == "status" {
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_gives_status_and_files() {
+    fn status_and_files_are_read() {
         let (directory, path) = card(&[("status", "7\n"), ("get/0", "contents")]);
         let to = directory.path().join("got");
         assert_eq!(read_card(&path, &[("/tmp/x".into(), to.clone())]).unwrap(), Some(7));
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn error_names_a_missing_file() {
         let (directory, path) = card(&[("status", "0\n")]);
         let error =
             read_card(&path, &[("/tmp/x".into(), directory.path().join("got"))]).unwrap_err();
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_card_gives_nothing() {
+    fn empty_card_has_no_status() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("card");
         File::create(&path).unwrap().set_len(1 << 20).unwrap();

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a command in the guest prints.
+//! The output of a command in the guest.
 
 use std::io::{BufRead, Write};
 
 use anyhow::{Context, Result};
 
-/// Ends what the port says by itself: what follows is the command's.
+/// Marks the start of the output of a command. The serial port may emit other bytes before it.
 pub(crate) const MARK: &[u8] = b"\x02dmaframe\n";
 
-/// Passes a command's output on to standard output as it comes.
+/// Copies the output of a command to standard output without delay.
 pub(crate) fn print(output: &mut dyn BufRead) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     loop {
@@ -25,7 +25,7 @@ pub(crate) fn print(output: &mut dyn BufRead) -> Result<()> {
     }
 }
 
-/// Reads up to and with the mark, or to the end where there is none.
+/// Reads up to and including [`MARK`], or to the end of the output.
 pub(crate) fn skip_mark(output: &mut impl BufRead) -> Result<()> {
     let mut line = Vec::new();
     while !line.ends_with(MARK) {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_port_says_by_itself_is_not_the_commands() {
+    fn bytes_before_the_mark_are_skipped() {
         let mut output: &[u8] = b"XX\nX\x02dmaframe\nyes\x02\n";
         skip_mark(&mut output).unwrap();
         assert_eq!(output, b"yes\x02\n");

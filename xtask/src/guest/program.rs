@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The commands, the guest's tests, and the crates they and the module are made of.
+//! Programs for the guest: the commands and the tests.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -17,17 +17,17 @@ use crate::host::progress::Step;
 use crate::host::tree::{collect_files, copy_directory};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Static: the guest has no libraries. LLD takes a fraction of the time of GCC's own linker, for
-/// dozens of programs.
+/// Programs are static because the guest has no libraries. LLD links much faster than GCC's default
+/// linker.
 const RUSTFLAGS: (&str, &str) = (
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
     "-C target-feature=+crt-static -C linker=aarch64-linux-gnu-gcc -C link-arg=-fuse-ld=lld",
 );
 
-/// Members without a program.
+/// Packages of the workspace without a program.
 const LIBRARIES: &[&str] = &["dmaframe", "dmaframe-abi", "dmaframe-engine"];
 
-/// The packages whose sources are the checkout's own.
+/// The packages of the workspace that are built for the guest, and their manifests.
 const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe", "userland/dmaframe/Cargo.toml"),
     ("dmaframe-abi", "board/abi/Cargo.toml"),
@@ -38,19 +38,19 @@ const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
 
-/// How they are built.
+/// The manifest of the workspace.
 const WORKSPACE: &str = "Cargo.toml";
 
-/// The commands that the guest has.
+/// The commands in the guest.
 pub(crate) const COMMANDS: &[&str] = &["dmaframe", "dmaframe-compliance"];
 
-/// Directories of what the commands are compiled from, beside the crates.
+/// Directories with the sources of the commands.
 const SOURCES: &[&str] = &["board", "tests/compliance", "userland"];
 
-/// Builds these of the commands for the guest: each name with its file.
+/// Builds the given commands for the guest. Returns the name and the file of each.
 ///
-/// The first that a checkout builds is kept in the cache, for the next checkout of the same
-/// sources; those that follow it there are a developer's, and too many.
+/// The first build in a checkout goes to the cache, where other checkouts of the same sources find
+/// it. Later builds stay in the checkout, because the cache would grow with every change.
 pub(crate) fn commands(
     cache: &Cache,
     builder: &Builder,
@@ -84,7 +84,7 @@ pub(crate) fn commands(
             let built = build()?;
             fs::create_dir_all(part).with_context(|| format!("making {}", part.display()))?;
             fs::copy(&built, part.join(name))
-                .with_context(|| format!("keeping {}", built.display()))?;
+                .with_context(|| format!("caching {}", built.display()))?;
             Ok(())
         })?;
         Ok((name, kept.join(name)))
@@ -92,18 +92,18 @@ pub(crate) fn commands(
     names.iter().copied().map(command).collect()
 }
 
-/// The crates' objects: a checkout's first build begins with those that an earlier checkout's left
-/// in the cache.
+/// Compiled third-party crates. They are cached, so that the first build in a checkout can use
+/// those of an earlier checkout.
 ///
-/// The members' own objects stay out of it: cargo tells their age by the sources' times, which mean
-/// nothing in another checkout.
+/// The packages of the workspace are not cached: cargo compares their objects with the modification
+/// times of the sources, which differ between checkouts.
 struct Dependencies<'a> {
     key: Key,
     cache: &'a Cache,
     builder: &'a Builder,
     crates: &'a Crates,
     checkout: &'a Path,
-    /// The checkout's own objects.
+    /// The target directory in the checkout.
     target: PathBuf,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Dependencies<'a> {
         crates: &'a Crates,
     ) -> Result<Self> {
         let mut inputs = vec![builder.key().to_string(), RUSTFLAGS.1.to_owned()];
-        // Where the builder sees them: objects name their sources.
+        // Objects contain the paths of their sources in the builder.
         inputs.push(builder.inside(crates.directory())?.display().to_string());
         let manifests = MEMBERS.iter().map(|(_, manifest)| *manifest);
         for manifest in manifests.chain([WORKSPACE]) {
@@ -132,7 +132,7 @@ impl<'a> Dependencies<'a> {
         format!("dependencies-{}", self.key)
     }
 
-    /// Where the checkout's own build of a program is.
+    /// The path of a program that is built in the checkout.
     fn built(&self, name: &str) -> PathBuf {
         self.target.join(TARGET).join("release").join(name)
     }
@@ -147,8 +147,8 @@ impl<'a> Dependencies<'a> {
         Ok(self.built(name))
     }
 
-    /// A cargo that builds for the guest in the checkout: of all packages with programs, whichever
-    /// is wanted, for one set of features; so each crate is built once.
+    /// A cargo command that builds for the guest in the checkout. It always selects all packages
+    /// with programs, so that the features of each crate stay the same and it is built once.
     fn cargo(&self, command: &str) -> Result<Command> {
         let kept = self.cache.path().join(self.name());
         if !self.target.exists() && kept.exists() {
@@ -162,7 +162,7 @@ impl<'a> Dependencies<'a> {
         Ok(cargo)
     }
 
-    /// Keeps what the checkout has built of them.
+    /// Copies the compiled crates from the checkout to the cache.
     fn keep(&self) -> Result<()> {
         self.cache.directory(&self.name(), |part| {
             copy_directory(&self.target, part)?;
@@ -173,7 +173,7 @@ impl<'a> Dependencies<'a> {
                 clean.args(["--package", package]);
             }
             let log = self.cache.log("dependencies");
-            Step::short("keeping the crates' objects").run(&mut clean, &log)
+            Step::short("caching the compiled crates").run(&mut clean, &log)
         })?;
         Ok(())
     }
@@ -195,7 +195,7 @@ pub(crate) fn program(
 pub(crate) struct GuestTests {
     /// Test harnesses.
     pub(crate) tests: Vec<PathBuf>,
-    /// What the harnesses start.
+    /// Programs that the tests start.
     pub(crate) programs: Vec<PathBuf>,
 }
 
@@ -206,10 +206,10 @@ pub(crate) fn tests(
     checkout: &Path,
     crates: &Crates,
 ) -> Result<GuestTests> {
-    let step = Step::short("building the guest's tests");
+    let step = Step::short("building the guest tests");
     let log = checkout.join("target/log/tests.log");
     let mut build = Dependencies::of(cache, builder, checkout, crates)?.cargo("test")?;
-    // Of these packages, dmaframe-tests alone has any such.
+    // Of the selected packages, only dmaframe-tests has integration tests.
     build.args(["--test", "*", "--no-run"]);
     build.arg("--message-format=json-render-diagnostics");
     step.run(&mut build, &log)?;
@@ -225,7 +225,7 @@ pub(crate) fn tests(
     Ok(built)
 }
 
-/// Reads cargo's messages, one JSON object a line among lines of other kinds.
+/// Finds the executables in the output of cargo: JSON objects, one a line, mixed with other lines.
 fn executables(messages: &str) -> GuestTests {
     let mut built = GuestTests::default();
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn executables_are_told_apart() {
+    fn tests_and_programs_are_distinguished() {
         let messages = concat!(
             "   Compiling x\n",
             r#"{"reason":"compiler-artifact","profile":{"test":false},"executable":null}"#,

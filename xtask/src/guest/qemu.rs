@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU, and the board in it.
+//! The command that starts QEMU.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,11 +9,12 @@ use anyhow::Result;
 use super::{Guest, Job};
 use crate::kernel::Flavour;
 
-/// What an instruction takes in a guest whose time is that of its instructions: some of a board's.
+/// Nanoseconds per instruction in a guest whose clock counts instructions. A board executes several
+/// instructions in this time.
 pub(crate) const INSTRUCTION_NS: u32 = 2;
 
 impl Guest {
-    /// A command that runs the job and ends by itself, after so many seconds by force.
+    /// A command that runs the job, and kills the guest after `seconds`.
     pub(super) fn qemu(
         &self,
         job: &Job,
@@ -23,22 +24,22 @@ impl Guest {
         console: &Path,
     ) -> Result<Command> {
         let inside = |path: &Path| self.builder.inside(path).map(|path| path.display().to_string());
-        // QEMU ignores SIGTERM while its DMA model runs a chain that does not end. In the
-        // foreground, for the console's sake: elsewhere the terminal would stop it.
+        // QEMU ignores SIGTERM while its DMA model runs an endless chain, so SIGKILL has to follow.
+        // --foreground lets QEMU read from the terminal.
         let mut qemu = self.builder.command("timeout");
         qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
         qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
         if job.counted {
-            // An idle guest's time passes at once.
+            // sleep=off: while the guest is idle, its clock jumps to the next timer.
             qemu.args(["-icount", &format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]);
         }
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
         qemu.args(["-dtb", &inside(&self.device_tree)?]);
         qemu.args(["-initrd", &inside(initrd)?]);
         let more = match self.kernel.flavour() {
-            // KASAN would report nothing but the first fault.
+            // By default KASAN reports only the first fault.
             _ if job.may_complain => " kasan_multi_shot",
-            // A host that is busy with other things is no stall of the guest's.
+            // The guest may appear to stall because the host is busy.
             Flavour::Debug => " panic_on_warn=1 rcupdate.rcu_cpu_stall_timeout=300",
             Flavour::Default | Flavour::Bench => "",
         };

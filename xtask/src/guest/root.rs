@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's root file system, unpacked into memory at boot.
+//! The root file system of the guest. The kernel unpacks it into memory at boot.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,12 +15,12 @@ use super::{Guest, Job};
 const INIT: &[u8] = include_bytes!("../../guest/init");
 const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n";
 const GROUP: &[u8] = b"root:x:0:\nuser:x:1000:\ndmaframe:x:990:user\n";
-/// Who may open which device node; the rest is root's.
+/// Owners and modes of device nodes. All other nodes belong to root.
 const NODES: &[u8] =
     b"dmaframe[0-9]+ root:dmaframe 0660\n(null|zero|full|random|urandom|tty|ptmx) root:root 0666\n";
 
 impl Guest {
-    /// Writes the archive that QEMU hands to the kernel.
+    /// Writes the archive that the kernel unpacks.
     pub(super) fn write_initrd(&self, job: &Job, path: &Path) -> Result<()> {
         let mut archive = Archive::create(path)?;
         for (link, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
@@ -61,6 +61,6 @@ impl Guest {
             std::io::copy(&mut added, &mut file)
                 .with_context(|| format!("adding {} to the guest", path.display()))?;
         }
-        file.flush().context("writing the guest's files")
+        file.flush().context("writing the initial root file system")
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One streaming run, live on standard error, its outcome one line on standard output.
+//! `cargo xtask run`: streams frames in the guest and shows rates and a summary.
 
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -11,33 +11,33 @@ use crate::guest::{Guest, Job};
 use crate::image::card;
 use crate::kernel::Flavour;
 
-/// A board that boots from a card takes its time over it.
+/// The default time limit for a board that boots from an SD card image.
 const CARD_SECONDS: u64 = 300;
 
-/// A frame, and how long the board took from its kernel's start to it.
-const FIRST: &str = r#"dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo "the first verified frame came $up s after the kernel's start""#;
+/// Streams one frame and prints the time since the kernel started.
+const FIRST: &str = r#"dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo "first verified frame $up s after the start of the kernel""#;
 
-/// What is streamed.
+/// Arguments of `cargo xtask run`.
 #[derive(Debug, Args)]
 pub(crate) struct Stream {
-    /// Frames to receive
+    /// Number of frames to receive
     #[arg(long, default_value_t = 2000, value_name = "N")]
     frames: u64,
-    /// Payload of a frame, in bytes
+    /// Payload of a frame in bytes
     #[arg(long, default_value_t = 65536, value_name = "B")]
     frame_bytes: u64,
-    /// Frames that the ring holds
+    /// Number of slots in the ring
     #[arg(long, default_value_t = 16, value_name = "S")]
     slots: u64,
-    /// Boot this SD card's image instead, as `cargo xtask image` makes it
+    /// Boot this SD card image, made by `cargo xtask image`, instead of the guest
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// End the guest by force after this many seconds
+    /// Kill the guest after this many seconds
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
 }
 
-/// Streams in the guest, verifying every byte.
+/// Streams in the guest and verifies every byte.
 pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
     let command = stream.command();
     let mut summary = None;
@@ -55,7 +55,7 @@ pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
     };
     match summary {
         Some(summary) => println!("{summary}"),
-        None if status == 0 => bail!("dmaframe stream ended without its summary line"),
+        None if status == 0 => bail!("dmaframe stream exited without printing its summary"),
         None => {}
     }
     Ok(status)
@@ -76,7 +76,7 @@ impl Stream {
     }
 }
 
-/// Passes lines on as they come, but for the last summary, which is the result.
+/// Copies lines to `live` without delay, except the last summary, which is returned.
 fn show(output: &mut dyn BufRead, mut live: impl Write) -> Result<Option<String>> {
     let mut summary: Option<String> = None;
     let mut line = Vec::new();
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_is_held_back() {
+    fn summary_is_returned_and_not_copied() {
         let mut live = Vec::new();
         let output = "100 frames/s\nframes=2 lost=0 bytes=8 errors=0\nafter\n";
         let summary = show(&mut output.as_bytes(), &mut live).unwrap();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_summary_is_none() {
+    fn missing_summary_is_none() {
         assert_eq!(show(&mut "frames=2\n".as_bytes(), Vec::new()).unwrap(), None);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is slow to make, kept outside the checkout and named by what it was made from.
+//! The cache: slow builds, kept outside the checkout. The name of each contains a hash of its
+//! inputs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,20 +11,20 @@ use sha2::{Digest, Sha256};
 
 use super::lock::Lock;
 
-/// Hexadecimal digits of a key: enough to tell a few artefacts apart, short enough to read.
+/// Hexadecimal digits of a key.
 const KEY_DIGITS: usize = 12;
 
-/// The hash of an artefact's inputs.
+/// The hash of the inputs of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key(String);
 
 impl Key {
-    /// The key of these inputs, in this order.
+    /// Hashes the inputs. Their order matters.
     pub(crate) fn of<I: AsRef<[u8]>>(inputs: impl IntoIterator<Item = I>) -> Self {
         let mut hash = Sha256::new();
         for input in inputs {
             let input = input.as_ref();
-            // The length keeps "ab", "c" apart from "a", "bc".
+            // Without the length, "ab", "c" and "a", "bc" would have the same hash.
             hash.update((input.len() as u64).to_le_bytes());
             hash.update(input);
         }
@@ -55,11 +56,13 @@ impl Cache {
         } else if let Some(home) = variable("HOME") {
             Path::new(&home).join(".cache/dmaframe")
         } else {
-            bail!("no place for the cache: set DMAFRAME_CACHE to a directory with 12 GB free");
+            bail!(
+                "no directory for the cache: set DMAFRAME_CACHE to a directory with 12 GB of free space"
+            );
         };
         fs::create_dir_all(&path).with_context(|| {
             format!(
-                "making the cache {}: set DMAFRAME_CACHE to a directory you can write",
+                "creating the cache directory {}: set DMAFRAME_CACHE to a directory you can write to",
                 path.display()
             )
         })?;
@@ -71,15 +74,15 @@ impl Cache {
         &self.path
     }
 
-    /// The log file of a step.
+    /// The log file of the step `name`.
     pub(crate) fn log(&self, name: &str) -> PathBuf {
         self.path.join("log").join(format!("{name}.log"))
     }
 
-    /// The directory `NAME`, made by `make` unless it is there.
+    /// Returns the directory `name` of the cache. If it does not exist, calls `make` first.
     ///
-    /// `make` gets the directory's temporary place, which holds whatever an interrupted attempt
-    /// left there; the directory gets its own name only when `make` succeeds.
+    /// `make` gets the path of a temporary directory, which is renamed when `make` succeeds. The
+    /// path may exist: it holds what an interrupted attempt left there.
     pub(crate) fn directory(
         &self,
         name: &str,
@@ -100,14 +103,14 @@ impl Cache {
         Ok(complete)
     }
 
-    /// Refuses to begin what cannot fit.
+    /// Fails if the cache's file system has less free space than this. `what` needs the space.
     pub(crate) fn need_free(&self, gigabytes: u64, what: &str) -> Result<()> {
         let stat = statvfs(&self.path)
-            .with_context(|| format!("asking for free space of {}", self.path.display()))?;
+            .with_context(|| format!("reading the free space of {}", self.path.display()))?;
         let free = stat.blocks_available() * stat.fragment_size() / 1_000_000_000;
         if free < gigabytes {
             bail!(
-                "{what} needs {gigabytes} GB free in {}, where {free} GB are: free some, or set DMAFRAME_CACHE to a directory elsewhere",
+                "{what} needs {gigabytes} GB of free space in {}, which has {free} GB: free some, or set DMAFRAME_CACHE to another directory",
                 self.path.display()
             );
         }
@@ -126,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_tells_inputs_apart() {
+    fn key_depends_on_each_input() {
         assert_eq!(Key::of(["a", "b"]), Key::of(["a", "b"]));
         assert_ne!(Key::of(["ab", "c"]), Key::of(["a", "bc"]));
         assert_ne!(Key::of(["a"]), Key::of(["a", ""]));
@@ -134,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_made_once() {
+    fn directory_is_made_once() {
         let (_keep, cache) = cache();
         let made = cache.directory("x", |part| Ok(fs::create_dir(part)?)).unwrap();
         assert!(made.is_dir());
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_directory_is_resumed() {
+    fn interrupted_directory_is_resumed() {
         let (_keep, cache) = cache();
         let failed = cache.directory("x", |part| {
             fs::create_dir(part)?;
@@ -159,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn too_little_space_is_one_clear_line() {
+    fn lack_of_space_is_reported_on_one_line() {
         let (_keep, cache) = cache();
         let error = cache.need_free(u64::MAX, "the builder").unwrap_err().to_string();
         assert!(error.starts_with("the builder needs"), "{error}");

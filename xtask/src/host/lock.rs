@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Locks between the xtasks that run on one machine.
+//! File locks between xtask processes.
 
 use std::fs::File;
 use std::path::Path;
@@ -9,14 +9,14 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::progress::say;
 
-/// A file lock, held until it is dropped.
+/// An exclusive file lock. Dropping it releases the lock.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: Flock<File>,
 }
 
 impl Lock {
-    /// Waits, saying so, until no other process holds the lock.
+    /// Takes the lock. If another process holds it, prints a message and waits.
     pub(crate) fn exclusive(path: &Path) -> Result<Self> {
         let file = File::options()
             .create(true)
@@ -25,7 +25,7 @@ impl Lock {
             .open(path)
             .with_context(|| format!("opening the lock {}", path.display()))?;
         let locked = Flock::lock(file, FlockArg::LockExclusiveNonblock).or_else(|(file, _)| {
-            say(format_args!("waiting for another xtask, which holds {}", path.display()));
+            say(format_args!("waiting for another xtask process, which holds {}", path.display()));
             Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)
         });
         let file = locked.with_context(|| format!("locking {}", path.display()))?;

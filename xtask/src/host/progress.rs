@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What xtask is doing, and why it takes long, on standard error.
+//! Progress messages on standard error.
 //!
-//! A terminal gets a bar or a spinner; a log file gets a line at the start, one about every half
-//! minute, and one at the end.
+//! On a terminal, a step shows a bar or a spinner. Elsewhere it prints a line at the start, one
+//! every 30 seconds, and one at the end.
 
 use std::fs::{self, File};
 use std::io::{IsTerminal, Read};
@@ -16,30 +16,32 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 const TICK: Duration = Duration::from_millis(100);
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(30);
-/// A short step that took longer than this is worth a line.
-const WORTH_A_LINE: Duration = Duration::from_secs(2);
+/// A short step prints a line if it took longer than this.
+const SHORT_STEP: Duration = Duration::from_secs(2);
 const LOG_TAIL_LINES: usize = 30;
 
-/// The bars of the steps under way, and what knows how to draw a line among them.
+/// The bars of all running steps. Lines of text have to be printed through it.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Says one line on standard error.
+/// Prints one line to standard error.
 pub(crate) fn say(line: impl std::fmt::Display) {
     BARS.suspend(|| eprintln!("xtask: {line}"));
 }
 
-/// One step of the work, from [`Step::long`] or [`Step::short`] to [`Step::done`].
+/// One step of the work. It starts with [`Step::long`] or [`Step::short`] and ends with
+/// [`Step::done`].
 pub(crate) struct Step {
     name: String,
     started: Instant,
-    /// `None` where standard error is no terminal.
+    /// `None` if standard error is not a terminal.
     bar: Option<ProgressBar>,
     expected_lines: Option<u64>,
     long: bool,
 }
 
 impl Step {
-    /// A step that takes long enough to owe its user a reason, such as "about 8 minutes, once".
+    /// Starts a step that takes minutes. `reason` says how long and why, such as "about 8 minutes,
+    /// once".
     pub(crate) fn long(name: &str, reason: &str) -> Self {
         if !std::io::stderr().is_terminal() {
             say(format_args!("{name} ({reason})"));
@@ -47,7 +49,7 @@ impl Step {
         Self::new(name, &format!("{name} ({reason})"), true)
     }
 
-    /// A step of a few seconds: silent unless it takes longer.
+    /// Starts a step that takes seconds. It prints nothing unless it takes longer.
     pub(crate) fn short(name: &str) -> Self {
         Self::new(name, name, false)
     }
@@ -62,7 +64,7 @@ impl Step {
         Self { name: name.to_owned(), started: Instant::now(), bar, expected_lines: None, long }
     }
 
-    /// Shows how far the step is: its log ends with about `lines` lines.
+    /// Shows a percentage, given that the log of the whole step has about `lines` lines.
     pub(crate) fn expect_lines(mut self, lines: u64) -> Self {
         if let Some(bar) = &self.bar {
             bar.set_length(lines);
@@ -72,7 +74,7 @@ impl Step {
         self
     }
 
-    /// Runs a command to its successful end, its output going to `log` (which is begun anew).
+    /// Runs a command and fails if the command fails. Its output replaces the contents of `log`.
     pub(crate) fn run(&self, command: &mut Command, log: &Path) -> Result<()> {
         let status = self.status(command, log)?;
         if !status.success() {
@@ -81,7 +83,7 @@ impl Step {
         Ok(())
     }
 
-    /// Like [`Step::run`], but an unsuccessful end is the caller's to judge.
+    /// Like [`Step::run`], but returns the status of a command that fails.
     pub(crate) fn status(&self, command: &mut Command, log: &Path) -> Result<ExitStatus> {
         if let Some(directory) = log.parent() {
             fs::create_dir_all(directory)
@@ -130,7 +132,7 @@ impl Step {
             bar.finish_and_clear();
         }
         let took = self.started.elapsed();
-        if self.long || took > WORTH_A_LINE {
+        if self.long || took > SHORT_STEP {
             say(format_args!("{}: done in {:.1} s", self.name, took.as_secs_f64()));
         }
     }
@@ -148,21 +150,21 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// Never quite the whole: a count of lines is only an estimate.
+/// At most 99, because the expected number of lines is an estimate.
 fn percent(lines: u64, expected: u64) -> u64 {
     (lines * 100 / expected.max(1)).min(99)
 }
 
-/// The end of a log and where the rest of it is.
+/// The last lines of a log, and its path.
 pub(crate) fn log_tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
-    format!("{}\nthe whole log: {}", tail.join("\n"), log.display())
+    format!("{}\nthe complete log: {}", tail.join("\n"), log.display())
 }
 
-/// Counts the lines of a file that is still being written.
+/// Counts the lines of a file while another process writes it.
 struct LineCounter {
     file: File,
     lines: u64,
@@ -187,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tail_has_the_last_lines_and_the_path() {
+    fn log_tail_has_the_last_lines_and_the_path() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         let text: String = (0..100).map(|n| format!("line {n}\n")).collect();
@@ -199,19 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_never_says_all() {
+    fn percent_is_at_most_99() {
         assert_eq!(percent(0, 0), 0);
         assert_eq!(percent(500, 1000), 50);
         assert_eq!(percent(5000, 1000), 99);
     }
 
     #[test]
-    fn failure_carries_the_log() {
+    fn error_of_a_failed_command_contains_its_output() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
-        let step = Step::short("trying");
-        let error = step.run(Command::new("sh").args(["-c", "echo because; exit 3"]), &log);
+        let step = Step::short("testing");
+        let error = step.run(Command::new("sh").args(["-c", "echo reason; exit 3"]), &log);
         let error = format!("{:#}", error.unwrap_err());
-        assert!(error.contains("trying failed (exit status: 3)\nbecause\n"), "{error}");
+        assert!(error.contains("testing failed (exit status: 3)\nreason\n"), "{error}");
     }
 }

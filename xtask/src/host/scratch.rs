@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Directories that are removed when they are no longer needed.
+//! Temporary directories in the cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::cache::Cache;
 
-/// A directory that is removed when dropped.
+/// A temporary directory. Dropping it removes the directory.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
@@ -28,7 +28,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left would only take room.
+        // A directory that cannot be removed does no harm.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The terminal that xtask runs in.
+//! The settings of the terminal that xtask runs in.
 
 use std::io::IsTerminal;
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
-/// The terminal's settings, put back when dropped: a QEMU that is killed leaves it raw.
+/// Saved terminal settings. Dropping them restores the terminal, which a killed QEMU leaves in raw
+/// mode.
 pub(crate) struct Terminal(Option<Termios>);
 
 impl Terminal {
@@ -18,7 +19,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if let Some(settings) = &self.0 {
-            // A terminal that is gone needs no settings.
+            // The terminal may have been closed.
             let _ = tcsetattr(std::io::stdin(), SetArg::TCSANOW, settings);
         }
     }

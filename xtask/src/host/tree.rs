@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Directories and all that is in them.
+//! Directory trees: listing and copying them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Adds every file under a directory, and sorts them.
+/// Adds every file below a directory to `files`, and sorts `files`.
 pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let entries =
         fs::read_dir(directory).with_context(|| format!("reading {}", directory.display()))?;
@@ -23,7 +23,7 @@ pub(crate) fn collect_files(directory: &Path, files: &mut Vec<PathBuf>) -> Resul
     Ok(())
 }
 
-/// Copies a directory with its files' times, all of it or nothing.
+/// Copies a directory tree with its time stamps. `to` never holds a partial copy.
 pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
     let part = to.with_extension("copy");
     let copied = Command::new("sh")

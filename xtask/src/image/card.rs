@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An SD card's image, booted in QEMU as the board's firmware would boot it: with the kernel, the
-//! device tree, the overlays and the command line that lie on the card.
+//! Boots an SD card image in QEMU with the kernel, device tree, overlays and command line that the
+//! image contains, as the firmware of the board does.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -20,16 +20,16 @@ use crate::host::progress::say;
 use crate::host::scratch::Scratch;
 
 const SECTOR: u64 = 512;
-/// Where a card says what lies where: four entries of 16 bytes.
+/// Offset of the partition table, which has four entries of 16 bytes.
 const PARTITIONS: u64 = 446;
-/// The types of a FAT partition.
+/// Partition types of FAT file systems.
 const FAT: &[u8] = &[0x0b, 0x0c, 0x0e];
-/// QEMU's cards have a size that is a power of two, and hardware's are larger than any image.
+/// Minimum size of the emulated card. QEMU requires a power of two.
 const CARD_BYTES_MIN: u64 = 256 << 20;
-/// The status that a login shell is asked to tell.
+/// The shell on the console prints the exit status of the command after this text.
 const STATUS: &str = "status=";
 
-/// The files of the card's boot partition.
+/// The boot partition of an SD card image.
 struct Boot {
     files: fatfs::FileSystem<Cursor<Vec<u8>>>,
 }
@@ -37,12 +37,12 @@ struct Boot {
 impl Boot {
     fn open(image: &Path) -> Result<Self> {
         let mut file = File::open(image).with_context(|| format!("opening {}", image.display()))?;
-        let refuse = || format!("{} is no image of an SD card", image.display());
+        let refuse = || format!("{} is not an SD card image", image.display());
         let mut sector = [0; SECTOR as usize];
         file.read_exact(&mut sector).with_context(refuse)?;
         let entry = &sector[PARTITIONS as usize..][..16];
         if sector[510..] != [0x55, 0xaa] || !FAT.contains(&entry[4]) {
-            bail!("{}: its first partition is no FAT", refuse());
+            bail!("{}: the first partition is not FAT", refuse());
         }
         let word = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| entry[at + byte]));
         let (start, length) = (u64::from(word(8)) * SECTOR, u64::from(word(12)) * SECTOR);
@@ -65,11 +65,11 @@ impl Boot {
     }
 
     fn text(&self, path: &str) -> Result<String> {
-        String::from_utf8(self.read(path)?).with_context(|| format!("{path} is no text"))
+        String::from_utf8(self.read(path)?).with_context(|| format!("{path} is not UTF-8 text"))
     }
 }
 
-/// What config.txt says, as far as it matters to a boot without firmware.
+/// The settings in config.txt that are needed to boot without the firmware.
 #[derive(Debug, PartialEq, Eq)]
 struct Config {
     kernel: String,
@@ -99,10 +99,10 @@ impl Config {
     }
 }
 
-/// Boots the image, logs in as root on the serial console, and runs the command there.
+/// Boots the image, logs in as root on the serial console, runs the command and returns its exit
+/// status.
 ///
-/// What it prints is for `output` to read, up to the line that ends it. The image itself stays as
-/// it is. The result is the command's exit status.
+/// `output` reads what the command prints. The image is not changed.
 pub(crate) fn run(
     checkout: &Path,
     image: &Path,
@@ -133,14 +133,14 @@ pub(crate) fn run(
     let complaints = complaints(&log);
     if !complaints.is_empty() {
         bail!(
-            "the image's kernel complained:\n{}\nits whole console: {}",
+            "the kernel of the image reported problems:\n{}\nthe complete console log: {}",
             complaints.join("\n"),
             console.display()
         );
     }
     if matches!(ended.code(), Some(124 | 137)) {
         say(format_args!(
-            "the board did not end within {seconds} s: --timeout allows more\n{}",
+            "the board did not finish within {seconds} s: increase the limit with --timeout\n{}",
             tail(&log, &console)
         ));
         return Ok(TIMED_OUT);
@@ -175,7 +175,7 @@ fn qemu(
     let card = work.join("card");
     copy_sparse(image, &card)?;
 
-    // As for any guest: in the foreground, and by force where it does not end by itself.
+    // See `Guest::qemu` for the options of timeout(1).
     let mut qemu = builder.command("timeout");
     qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
     qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
@@ -188,7 +188,7 @@ fn qemu(
     Ok(qemu)
 }
 
-/// A copy on a card of its own, with room behind it and holes where the image is empty.
+/// Copies the image to a sparse file whose size is a power of two.
 fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
     let copied = Command::new("cp")
         .args(["--sparse=always", "--"])
@@ -199,11 +199,11 @@ fn copy_sparse(from: &Path, to: &Path) -> Result<()> {
         bail!("cannot copy {} to {}", from.display(), to.display());
     }
     let file = File::options().write(true).open(to).context("opening the card")?;
-    let length = file.metadata().context("asking for the card's size")?.len();
+    let length = file.metadata().context("reading the size of the card")?.len();
     file.set_len((length + 1).next_power_of_two().max(CARD_BYTES_MIN)).context("padding the card")
 }
 
-/// The serial console, with a login on it.
+/// The serial console of the board.
 struct Console {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -218,22 +218,22 @@ impl Console {
         self.wait_for("login: ")?;
         self.say("root")?;
         self.wait_for("# ")?;
-        // What we write is not sent back, and lines end as the command ends them.
+        // No echo of what is written, and no translation of line ends.
         self.say("stty -echo -opost; dmesg -n 1")?;
         self.wait_for("# ")?;
-        // In octal: what is written here must not be taken for what is printed.
+        // Octal escapes, so that an echo of this line does not contain the mark.
         let mark: String = MARK.iter().map(|byte| format!("\\{byte:03o}")).collect();
         self.say(&format!("printf '{mark}'; {command}; echo {STATUS}$?; poweroff"))?;
         skip_mark(&mut self.output)?;
         let mut until = UntilStatus { from: self.output, line: Vec::new(), at: 0, status: None };
         output(&mut until)?;
         let status = until.status.take();
-        // QEMU ends with the board, and not before it may write.
+        // QEMU exits when the board powers off, and blocks if nobody reads its output.
         std::io::copy(&mut until.from, &mut std::io::sink()).context("reading the console")?;
         match status {
             Some(status) => Ok(status),
             None => {
-                say("the board ended before the command did");
+                say("the board stopped before the command finished");
                 Ok(GUEST_FAILED)
             }
         }
@@ -251,7 +251,7 @@ impl Console {
         while !seen.ends_with(words.as_bytes()) {
             if self.output.read(&mut byte).context("reading the console")? == 0 {
                 bail!(
-                    "the console never said {words:?}; its last words: {:?}",
+                    "the console did not print {words:?}; its last output: {:?}",
                     last(&String::from_utf8_lossy(&seen))
                 );
             }
@@ -265,7 +265,7 @@ fn last(words: &str) -> String {
     words.chars().skip(words.chars().count().saturating_sub(200)).collect()
 }
 
-/// Reads lines up to the one that tells the status.
+/// Reads lines up to the one with the exit status.
 struct UntilStatus<R> {
     from: R,
     line: Vec<u8>,
@@ -307,9 +307,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn config_is_what_the_firmware_would_do() {
-        let text =
-            "# words\nkernel=Image\n device_tree=a.dtb\ndtoverlay=x\n#dtoverlay=no\ndtoverlay=y\n";
+    fn config_is_parsed() {
+        let text = "# comment\nkernel=Image\n device_tree=a.dtb\ndtoverlay=x\n#dtoverlay=no\ndtoverlay=y\n";
         let config = Config::parse(text).unwrap();
         assert_eq!(config.kernel, "Image");
         assert_eq!(config.device_tree, "a.dtb");
@@ -319,14 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn the_boards_config_is_complete() {
+    fn config_of_the_image_is_complete() {
         let text = include_str!("../../../buildroot/board/rpi3/config.txt");
         let config = Config::parse(text).unwrap();
         assert_eq!(config.overlays, ["dmaframe"]);
     }
 
     #[test]
-    fn lines_end_at_the_status() {
+    fn output_ends_at_the_status() {
         let from: &[u8] = b"one\nstatus=x\nstatus=7\nafter\n";
         let mut until = UntilStatus { from, line: Vec::new(), at: 0, status: None };
         let mut text = String::new();
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_has_files() {
+    fn files_are_read_and_the_image_is_copied() {
         const START: usize = 2048;
         let mut fat = Cursor::new(vec![0; 4 << 20]);
         fatfs::format_volume(&mut fat, fatfs::FormatVolumeOptions::new()).unwrap();

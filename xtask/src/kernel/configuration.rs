@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's configuration, made of fragments.
+//! The configuration of the kernel, which is made of fragments.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use crate::host::progress::Step;
 
 const CONFIGURE: &str = include_str!("../../kernel/configure");
 
-/// Configures a kernel of `source` in the directory `build`.
+/// Configures the kernel in `source`. The result is in the directory `build`.
 pub(super) fn make(
     cache: &Cache,
     builder: &Builder,
@@ -39,7 +39,8 @@ pub(super) fn make(
     refuse_dropped(&build.join(".config"), &fragments)
 }
 
-/// Kconfig drops what its dependencies do not allow, in silence.
+/// Fails if the configuration lacks lines of the fragments. Kconfig drops lines whose dependencies
+/// are not met without a message.
 fn refuse_dropped(config: &Path, fragments: &[PathBuf]) -> Result<()> {
     let config =
         fs::read_to_string(config).with_context(|| format!("reading {}", config.display()))?;
@@ -50,15 +51,13 @@ fn refuse_dropped(config: &Path, fragments: &[PathBuf]) -> Result<()> {
     }
     let dropped = dropped(&config, &wanted);
     if !dropped.is_empty() {
-        bail!(
-            "the kernel's configuration cannot hold these lines of its fragments: {}",
-            dropped.join(", ")
-        );
+        bail!("Kconfig dropped these lines of the configuration fragments: {}", dropped.join(", "));
     }
     Ok(())
 }
 
-/// The lines of `wanted` that `config` does not hold; of lines for one symbol the last counts.
+/// The lines of `wanted` that are not in effect in `config`. If several lines set one symbol, the
+/// last one counts.
 fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
     let have: HashSet<&str> = config.lines().collect();
     let set: HashSet<&str> = have.iter().filter_map(|line| symbol(line)).collect();
@@ -80,12 +79,12 @@ fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
     dropped
 }
 
-/// The symbol that a configuration's line sets.
+/// The symbol that a line of a configuration sets.
 fn symbol(line: &str) -> Option<&str> {
     line.split_once('=').map(|(symbol, _)| symbol).filter(|symbol| symbol.starts_with("CONFIG_"))
 }
 
-/// The symbol that a configuration's line leaves out.
+/// The symbol that a line of a configuration disables.
 fn unset(line: &str) -> Option<&str> {
     line.strip_prefix("# ")?.strip_suffix(" is not set")
 }
@@ -103,10 +102,10 @@ mod tests {
         );
         assert_eq!(dropped(config, "CONFIG_B=y\nCONFIG_SIZE=6\n"), ["CONFIG_B=y", "CONFIG_SIZE=6"]);
         assert_eq!(dropped(config, "# CONFIG_A is not set\n"), ["# CONFIG_A is not set"]);
-        // A later fragment has the last word.
+        // A later fragment overrides an earlier one.
         assert!(dropped(config, "# CONFIG_A is not set\nCONFIG_A=y\n").is_empty());
         assert_eq!(dropped(config, "CONFIG_A=y\nCONFIG_A=m\n"), ["CONFIG_A=m"]);
-        // What Kconfig does not even mention is not set.
+        // A symbol that the configuration does not mention is not set.
         assert!(dropped(config, "# CONFIG_C is not set\n").is_empty());
     }
 }

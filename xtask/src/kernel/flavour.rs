@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's flavours: one for each purpose.
+//! The flavours of the kernel: its configurations for different purposes.
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-/// What every make of the kernel or of a module for it is given. `-@` keeps the device tree's
-/// symbols, which overlays refer to.
+/// Arguments of every make, for the kernel and its modules. `-@` keeps the symbols of the device
+/// tree, which overlays refer to.
 const MAKE: &[&str] = &["ARCH=arm64", "DTC_FLAGS=-@"];
 
-/// Which configuration of the kernel.
+/// A configuration of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Flavour {
-    /// What the image ships.
+    /// The kernel of the SD card image
     Default,
-    /// With the kernel's own checkers, many times slower: memory, locking, sleeping, leaks.
+    /// Default plus KASAN, lockdep, kmemleak and other checkers; many times slower
     Debug,
-    /// What the image ships, and modules that dmaframe is measured beside.
+    /// Default plus the modules that the benchmark compares dmaframe with
     Bench,
 }
 
@@ -28,14 +28,14 @@ impl Flavour {
         }
     }
 
-    /// Reads the name of one that tests run on.
+    /// A parser for the flavours that tests can run on.
     pub(crate) fn tested() -> impl TypedValueParser<Value = Self> {
         let tested = [Self::Default, Self::Debug];
         PossibleValuesParser::new(tested.iter().filter_map(Self::to_possible_value))
             .try_map(|name| Self::from_str(&name, false))
     }
 
-    /// The configuration fragments, in the checkout.
+    /// Paths of the configuration fragments in the checkout.
     pub(super) fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::Default => &["buildroot/linux/kernel.config"],
@@ -44,22 +44,23 @@ impl Flavour {
         }
     }
 
-    /// The compiler of its C files, as make is told it: GCC is the faster one and the image's, but
-    /// KASAN and Rust together need clang. GCC is spared to keep how each macro came about, for its
-    /// messages alone: a twentieth of its time.
+    /// Arguments of make that select the C compiler.
+    ///
+    /// GCC is faster than clang, and Buildroot uses it for the image. KASAN with Rust needs clang.
+    /// Not tracking macro expansions, which only improves messages, saves 5 % of GCC's time.
     fn compiler(self) -> &'static [&'static str] {
         match self {
             Self::Default | Self::Bench => &[
                 "CROSS_COMPILE=aarch64-linux-gnu-",
-                // Not among the kernel's own flags, which bindgen hands to clang.
+                // Not in KCFLAGS, which bindgen passes to clang.
                 "CC=aarch64-linux-gnu-gcc -ftrack-macro-expansion=0",
             ],
             Self::Debug => &["LLVM=1"],
         }
     }
 
-    /// The one whose objects it begins with, where they are there.
-    pub(super) fn like(self) -> Option<Self> {
+    /// The flavour whose objects a build starts with, if the cache has them.
+    pub(super) fn base(self) -> Option<Self> {
         match self {
             Self::Default | Self::Debug => None,
             Self::Bench => Some(Self::Default),

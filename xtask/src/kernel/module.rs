@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The driver's module, built out of tree with nothing written into the checkout's sources.
+//! Kernel modules, built out of tree. Nothing is written to their source directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,16 @@ use crate::host::program::jobs;
 use crate::host::progress::Step;
 use crate::kernel::{Flavour, Kernel};
 
-/// Whether the module is only built or also checked.
+/// Whether clippy checks the module while it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lint {
     Off,
-    /// With clippy, a warning being a failure.
+    /// A warning is a failure.
     Clippy,
 }
 
-/// Builds `dmaframe.ko` for `kernel`; `crates` are the crates it is made of.
+/// Builds `dmaframe.ko` for `kernel` and returns its path. `crates` are the third-party crates that
+/// it contains.
 pub(crate) fn build(
     builder: &Builder,
     checkout: &Path,
@@ -64,8 +65,8 @@ pub(crate) fn build(
     Ok(output.join("dmaframe.ko"))
 }
 
-/// Builds the modules of a directory of the checkout that are made of nothing else; returns where
-/// they are.
+/// Builds the modules in a directory of the checkout that need no other sources. Returns the output
+/// directory.
 pub(crate) fn build_others(
     builder: &Builder,
     checkout: &Path,
@@ -102,12 +103,13 @@ fn refuse_warnings(log: &Path) -> Result<()> {
     let text = fs::read_to_string(log).with_context(|| format!("reading {}", log.display()))?;
     let count = warnings(&text);
     if count > 0 {
-        bail!("built with {count} warnings\n{text}");
+        bail!("the build has {count} warnings\n{text}");
     }
     Ok(())
 }
 
-/// Compilers begin a warning's line with the word, or with the place before it.
+/// The number of warnings in the log of a build. Compilers print `warning` at the start of a line
+/// or after a location.
 fn warnings(log: &str) -> usize {
     let warns = |line: &&str| {
         let lower = line.to_ascii_lowercase();

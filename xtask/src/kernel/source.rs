@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's source: fetched, or the user's own.
+//! The source of the kernel: downloaded, or the user's own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,30 +11,31 @@ use crate::builder::Builder;
 use crate::host::cache::Cache;
 use crate::host::progress::{Step, log_tail, say};
 
-/// Where the tarball and, beside it, its checksums are published.
+/// The directory with the tarball and its checksums.
 const TARBALLS: &str = "https://cdn.kernel.org/pub/linux/kernel/v7.x";
-/// The distribution's package of the same version.
+/// The Debian package of the same version.
 const PACKAGE: &str = "linux-source-7.3";
-/// The script's way of saying that the network, not the file, was the trouble.
+/// Exit status of `fetch-tarball`: the server cannot be reached.
 const UNREACHABLE: i32 = 3;
-/// And that it was the file.
+/// Exit status of `fetch-tarball`: the checksum is wrong.
 const MISMATCH: i32 = 4;
 const FETCH_TARBALL: &str = include_str!("../../kernel/fetch-tarball");
 const FETCH_PACKAGE: &str = include_str!("../../kernel/fetch-package");
 
 #[derive(Debug)]
 pub(super) struct Source {
-    /// Where it came from, for the key.
+    /// The origin of the source, which is a part of the kernel's key.
     pub(super) origin: String,
     pub(super) tree: PathBuf,
 }
 
 impl Source {
-    /// The user's own source, or that in the cache, fetched first where it is not there.
+    /// Returns the user's own source, or the one in the cache, which is downloaded if necessary.
     pub(super) fn ready(cache: &Cache, builder: &Builder, own: Option<&Path>) -> Result<Self> {
         if let Some(tree) = own {
-            let makefile = fs::read_to_string(tree.join("Makefile"))
-                .with_context(|| format!("KERNEL_SRC={} is no kernel source", tree.display()))?;
+            let makefile = fs::read_to_string(tree.join("Makefile")).with_context(|| {
+                format!("KERNEL_SRC={} contains no kernel source", tree.display())
+            })?;
             let origin = format!("{}\n{makefile}", tree.display());
             return Ok(Self { origin, tree: tree.to_owned() });
         }
@@ -43,7 +44,7 @@ impl Source {
             fetch(cache, builder, part)
         })?;
         let origin = fs::read_to_string(directory.join("origin"))
-            .context("reading the kernel source's origin")?;
+            .context("reading the origin of the kernel source")?;
         Ok(Self { origin, tree: directory.join("tree") })
     }
 }
@@ -53,7 +54,7 @@ fn fetch(cache: &Cache, builder: &Builder, part: &Path) -> Result<()> {
     let argument = |text: &str| PathBuf::from(text);
 
     let log = cache.log("linux-tarball");
-    let step = Step::long(&format!("fetching Linux {VERSION} from kernel.org"), "150 MB, once");
+    let step = Step::long(&format!("downloading Linux {VERSION} from kernel.org"), "150 MB, once");
     let status = step.status(
         &mut builder.script(FETCH_TARBALL, [inside.clone(), argument(VERSION), argument(TARBALLS)]),
         &log,
@@ -62,28 +63,26 @@ fn fetch(cache: &Cache, builder: &Builder, part: &Path) -> Result<()> {
     let origin = match status.code() {
         Some(0) => "kernel.org",
         Some(UNREACHABLE) => {
-            say(
-                "kernel.org cannot be reached: taking the distribution's package of the same version",
-            );
+            say("kernel.org cannot be reached: using the Debian package of the same version");
             let step =
-                Step::long(&format!("fetching Linux {VERSION} as {PACKAGE}"), "167 MB, once");
+                Step::long(&format!("downloading the Debian package {PACKAGE}"), "167 MB, once");
             step.run(
                 &mut builder.script(FETCH_PACKAGE, [inside, argument(VERSION), argument(PACKAGE)]),
                 &cache.log("linux-package"),
             )
             .with_context(|| {
                 format!(
-                    "no source of Linux {VERSION}: check the network, or set KERNEL_SRC to a directory that holds it"
+                    "cannot download Linux {VERSION}: check the network, or set KERNEL_SRC to its source directory"
                 )
             })?;
             step.done();
             "package"
         }
         Some(MISMATCH) => bail!(
-            "the tarball of Linux {VERSION} is not what its publisher lists: try again, or set KERNEL_SRC to a directory that holds the source\n{}",
+            "the tarball of Linux {VERSION} has a wrong checksum: try again, or set KERNEL_SRC to its source directory\n{}",
             log_tail(&log)
         ),
-        _ => bail!("fetching Linux {VERSION} failed ({status})\n{}", log_tail(&log)),
+        _ => bail!("downloading Linux {VERSION} failed ({status})\n{}", log_tail(&log)),
     };
-    fs::write(part.join("origin"), origin).context("noting the kernel source's origin")
+    fs::write(part.join("origin"), origin).context("recording the origin of the kernel source")
 }

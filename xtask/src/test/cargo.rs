@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What cargo and its tools check on this machine.
+//! Checks and tests that cargo runs on the host.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::guest::Guest;
 use crate::host::program::cargo;
 use crate::host::progress::say;
 
-/// The host's cargo with a tool of rustup's, else the builder's.
+/// The host's cargo with a component of rustup. If the host does not have the component, the
+/// builder's cargo.
 fn cargo_with(tool: &str, checkout: &Path, guest: Option<&Guest>) -> Result<Command> {
     let mut probe = Command::new(cargo());
     probe.args([tool, "--version"]).current_dir(checkout);
@@ -24,13 +25,13 @@ fn cargo_with(tool: &str, checkout: &Path, guest: Option<&Guest>) -> Result<Comm
     }
     match guest {
         Some(guest) => {
-            say(format_args!("this host has no cargo {tool}: taking the builder's"));
+            say(format_args!("this host has no cargo {tool}: using that of the builder"));
             let mut cargo = guest.crates().cargo(guest.builder(), &[])?;
             cargo.arg(tool);
             Ok(cargo)
         }
         None => bail!(
-            "this host has no cargo {tool}: add it with rustup component add {}",
+            "this host has no cargo {tool}: install it with rustup component add {}",
             component(tool)
         ),
     }
@@ -53,10 +54,11 @@ pub(super) fn host_tests(checkout: &Path, filter: Option<&str>, count: &mut Coun
     let mut cargo = Command::new(cargo());
     cargo.args(["test", "--workspace", "--exclude", "dmaframe-tests", "--no-fail-fast"]);
     cargo.current_dir(checkout).arg("--").args(filter);
-    cargo_tests(cargo, count)
+    tests(cargo, count)
 }
 
-pub(super) fn cargo_tests(mut cargo: Command, count: &mut Count) -> Result<()> {
+/// Runs a cargo command that tests, and counts the results.
+pub(super) fn tests(mut cargo: Command, count: &mut Count) -> Result<()> {
     cargo.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = cargo.spawn().context("starting cargo")?;
     if let Some(output) = child.stdout.take() {
@@ -69,7 +71,7 @@ pub(super) fn cargo_tests(mut cargo: Command, count: &mut Count) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command, its output shown as it comes.
+/// Runs a command and fails if the command fails. Its output is not redirected.
 pub(super) fn succeed(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let status =

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The self-test of the debug kernel's checkers: each is given one deliberate fault, so that a
-//! checker that has fallen silent is noticed.
+//! The self-test of the debug kernel's checkers. A module commits one deliberate fault for each
+//! checker, to verify that the checker reports it.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::guest::console::complaints;
 use crate::guest::{Guest, Job, output};
 use crate::kernel::module;
 
-/// Faults and what their checkers say, in an order that lets each speak: lockdep is silent after
-/// its first report and after any of KASAN's, the failed assertion costs a process.
+/// The faults, and what their checkers print. The order matters: lockdep turns itself off after its
+/// first report and after any report of KASAN, and the failed assertion kills a process.
 const FAULTS: &[(&str, &str)] = &[
     ("unprotected", "WARNING: suspicious RCU usage"),
     ("inverted-order", "WARNING: possible circular locking dependency detected"),
@@ -27,17 +27,17 @@ const FAULTS: &[(&str, &str)] = &[
     ("rust-use-after-free", "BUG: KASAN: slab-use-after-free in checker_rust_use_after_free"),
     ("rust-assertion", "rust_kernel: panicked at"),
 ];
-/// What is leaked shows only when the guest looks for leaks, at its end.
+/// The leak. The guest scans for leaks before it powers off.
 const LEAK: (&str, &str) = ("rust-leak", "checker_rust_leak");
-/// Begins what the console says of a fault.
+/// The console log contains this and the name of a fault before the report of the fault.
 const MARK: &str = "checkers: now ";
 
-/// A busy machine takes many minutes to boot the debug kernel.
+/// Booting the debug kernel takes minutes on a busy host.
 const SECONDS: u64 = 1800;
 
 const SCRIPT: &str = include_str!("../../test/commit-faults");
 
-/// Commits every fault in one guest and looks for what the checkers say.
+/// Commits all faults in one guest and checks the reports in the console log.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let built = module::build_others(guest.builder(), checkout, guest.kernel(), "tests/checkers")?;
     let module = built.join("checkers.ko");
@@ -48,26 +48,26 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let job = Job { command, put, may_complain: true, timeout: Some(SECONDS), ..Job::default() };
     let status = guest.run(&job, output::print)?;
     if status != 0 {
-        bail!("the faults were not committed: status {status}");
+        bail!("committing the faults failed with status {status}");
     }
     let console = checkout.join("target/log/console.log");
     let log = fs::read(&console).with_context(|| format!("reading {}", console.display()))?;
-    let silent = silent(&String::from_utf8_lossy(&log));
-    if !silent.is_empty() {
+    let unreported = unreported(&String::from_utf8_lossy(&log));
+    if !unreported.is_empty() {
         bail!(
-            "nobody noticed a deliberate fault: {}; the guest's console: {}",
-            silent.join(", "),
+            "no checker reported these deliberate faults: {}; the console log: {}",
+            unreported.join(", "),
             console.display()
         );
     }
     Ok(())
 }
 
-/// The faults after whose mark the console has not what their checkers say, or nothing that would
-/// have failed an ordinary run.
-fn silent(log: &str) -> Vec<&'static str> {
+/// The faults that were not reported. A report has to be between the mark of the fault and the next
+/// mark, and has to be one that fails an ordinary run.
+fn unreported(log: &str) -> Vec<&'static str> {
     let mut sections = log.split(MARK);
-    // What was said before the first fault.
+    // Skip the lines before the first mark.
     sections.next();
     let sections: Vec<(&str, &str)> =
         sections.filter_map(|section| section.split_once('\n')).collect();
@@ -85,21 +85,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fault_is_looked_for_after_its_own_mark() {
+    fn report_has_to_follow_the_mark_of_its_fault() {
         let mut log = String::from("[1] Booting\nWARNING: suspicious RCU usage\n");
         for (fault, words) in FAULTS.iter().chain([&LEAK]) {
             log += &format!("[2] {MARK}{fault}\n[3] {words}\n[3] WARNING: as in an ordinary run\n");
         }
-        assert!(silent(&log).is_empty());
+        assert!(unreported(&log).is_empty());
         let moved = log.replace("WARNING: suspicious RCU usage\n[3]", "[3]");
-        assert_eq!(silent(&moved), ["unprotected"]);
-        assert_eq!(silent(&log.replace(LEAK.1, "")), [LEAK.0]);
-        assert_eq!(silent("").len(), FAULTS.len() + 1);
+        assert_eq!(unreported(&moved), ["unprotected"]);
+        assert_eq!(unreported(&log.replace(LEAK.1, "")), [LEAK.0]);
+        assert_eq!(unreported("").len(), FAULTS.len() + 1);
     }
 
     #[test]
-    fn what_would_fail_no_run_is_no_catch() {
+    fn report_has_to_fail_an_ordinary_run() {
         let log = format!("{MARK}warn\n[1] checkers: a warning\n");
-        assert!(silent(&log).contains(&"warn"));
+        assert!(unreported(&log).contains(&"warn"));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's own style checker.
+//! checkpatch, the style checker of the kernel.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::guest::Guest;
 use crate::host::tree::collect_files;
 
-/// Its errors count, its warnings are advice.
+/// Fails if checkpatch reports an error. Warnings are ignored.
 pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
     let mut files = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     if !errors.is_empty() {
         bail!("{}", errors.join("\n"));
     }
-    // Its status says nothing more than its lines do, unless it could not run.
+    // The exit status is not zero for warnings too. Without output, checkpatch did not run.
     if text.is_empty() && !output.status.success() {
         bail!("checkpatch: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cross`: the command as a user's machine builds it in a container, streaming in the guest.
+//! Builds the command with `cross`, in a container, and streams with it in the guest.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use crate::guest::{Guest, Job, output};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
-/// Where cross looks for the engine that runs its containers.
+/// The environment variable that selects the container engine of cross.
 const ENGINE: &str = "CROSS_CONTAINER_ENGINE";
 
-/// The container engine that cross would take; `None` if it or cross is not there, or does not run.
+/// The container engine that cross uses. `None` if the engine or cross does not work.
 pub(crate) fn engine() -> Option<String> {
     let runs = |program: &str, argument: &str| {
         let mut probe = Command::new(program);
@@ -26,7 +26,7 @@ pub(crate) fn engine() -> Option<String> {
     runs("cross", "--version").then_some(engine)
 }
 
-/// Builds the command with cross, then streams with it.
+/// Builds the command with cross and streams 1000 frames with it.
 pub(crate) fn check(guest: &Guest, checkout: &Path, engine: &str) -> Result<()> {
     let log = checkout.join("target/log/cross.log");
     let output = Command::new("cross")
@@ -34,23 +34,23 @@ pub(crate) fn check(guest: &Guest, checkout: &Path, engine: &str) -> Result<()> 
         .args(["--target-dir", "target/cross"])
         .current_dir(checkout)
         .env(ENGINE, engine)
-        // The toolchain is for cross to choose, not for the cargo that runs us.
+        // cross has to choose the toolchain, instead of using the cargo that started xtask.
         .env_remove("CARGO")
         .stdin(Stdio::null())
         .output()
         .context("starting cross")?;
-    let said = [output.stdout, output.stderr].concat();
-    fs::write(&log, &said).with_context(|| format!("writing {}", log.display()))?;
+    let text = [output.stdout, output.stderr].concat();
+    fs::write(&log, &text).with_context(|| format!("writing {}", log.display()))?;
     if !output.status.success() {
-        bail!("cross: {}; what it said is in {}", output.status, log.display());
+        bail!("cross: {}; its output is in {}", output.status, log.display());
     }
-    // Where it finds no way into a container, cross builds on the host and says nothing.
-    let said = String::from_utf8_lossy(&said);
-    if !said.lines().any(|line| ran_in_container(line, engine)) {
-        bail!("cross built outside of any container; what it said is in {}", log.display());
+    // If cross cannot use a container, it builds on the host without a message.
+    let text = String::from_utf8_lossy(&text);
+    if !text.lines().any(|line| ran_in_container(line, engine)) {
+        bail!("cross did not use a container; its output is in {}", log.display());
     }
     let program = checkout.join("target/cross").join(TARGET).join("release/dmaframe");
-    let stream = ["/root/crossed", "stream", "--frames", "1000", "--verify"];
+    let stream = ["/root/dmaframe-cross", "stream", "--frames", "1000", "--verify"];
     let job = Job {
         command: stream.map(str::to_owned).to_vec(),
         put: vec![(program, stream[0].to_owned())],
@@ -58,11 +58,11 @@ pub(crate) fn check(guest: &Guest, checkout: &Path, engine: &str) -> Result<()> 
     };
     match guest.run(&job, output::print)? {
         0 => Ok(()),
-        status => bail!("the command that cross built ended with status {status}"),
+        status => bail!("the command built by cross failed with status {status}"),
     }
 }
 
-/// Whether cross says in this line that it starts a container.
+/// Whether this line of the output of cross shows that it starts a container.
 fn ran_in_container(line: &str, engine: &str) -> bool {
     let mut words = line.split_ascii_whitespace().skip_while(|word| {
         Path::new(word.trim_matches('"')).file_name().is_none_or(|name| name != engine)
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_is_told_from_the_host() {
+    fn start_of_a_container_is_detected() {
         for line in
             ["+ /usr/bin/podman run --userns host", "+ \"/src\" /usr/bin/podman run --rm image"]
         {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Buildroot's external tree, checked without Buildroot as far as that goes, and with it where the
-//! image has been built.
+//! Checks of the external tree for Buildroot. They do not need Buildroot, except for the comparison
+//! of kernel configurations, which needs a built image.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,12 +15,12 @@ use crate::host::progress::say;
 use crate::host::tree::collect_files;
 use crate::kernel::Kernel;
 
-/// Symbols that the tree itself must define.
+/// Prefixes of the symbols that the tree has to define.
 const OURS: &[&str] = &["BR2_DMAFRAME_", "BR2_PACKAGE_DMAFRAME", "BR2_LINUX_KERNEL_EXT_"];
 
 const SYMBOLS: &str = include_str!("../../test/buildroot/kconfig-symbols.py");
 
-/// Checks what needs no Buildroot: Kconfig files, the defconfigs' symbols, shell scripts.
+/// Checks the Kconfig files, the symbols in all other files, and the style of all files.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
     let tools = builder.inside(&python::tools(guest.cache(), builder, checkout, "buildroot")?)?;
@@ -48,12 +48,12 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares the final configuration of the image's kernel with the guest's, where both exist.
+/// Compares the kernel configurations of the image and the guest, if the image has been built.
 pub(crate) fn same_kernel(kernel: &Kernel, checkout: &Path) -> Result<()> {
     let build = checkout.join("target/image/build");
     let image = build.join(format!("linux-{}/.config", crate::kernel::VERSION));
     if !image.exists() {
-        say("no image in target/image: its kernel's configuration is not compared");
+        say("skipped: target/image contains no image");
         return Ok(());
     }
     let read = |path: &Path| {
@@ -62,14 +62,14 @@ pub(crate) fn same_kernel(kernel: &Kernel, checkout: &Path) -> Result<()> {
     let differences = differences(&read(&image)?, &read(&kernel.configuration())?);
     if !differences.is_empty() {
         bail!(
-            "the image's kernel (+) and the guest's (-) are configured differently:\n{}",
+            "the kernel configurations of the image (+) and the guest (-) differ:\n{}",
             differences.join("\n")
         );
     }
     Ok(())
 }
 
-/// What the compilers tell of themselves, and what follows from it, is not configuration.
+/// Prefixes of symbols that depend on the compilers. They may differ.
 const COMPILERS: &[&str] = &[
     "AS_",
     "BINDGEN_",
@@ -106,31 +106,31 @@ fn differences(image: &str, guest: &str) -> Vec<String> {
     only_image.chain(guest.difference(&image).map(|line| format!("-{line}"))).collect()
 }
 
-/// Symbols of ours that a file names.
+/// The symbols with a prefix in [`OURS`] that a text contains.
 fn ours(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| OURS.iter().any(|ours| word.starts_with(ours)))
         .map(str::to_owned)
 }
 
-/// Buildroot's rules for any file of its own.
+/// Violations of the style rules that Buildroot has for all files.
 fn style(text: &str) -> impl Iterator<Item = String> + '_ {
     let lines = text.lines().enumerate().filter_map(|(index, line)| {
         let fault = if line.ends_with([' ', '\t']) {
-            "white space at the end"
+            "trailing white space"
         } else if line.contains('\r') {
-            "a carriage return"
+            "carriage return"
         } else {
             return None;
         };
         Some(format!("line {}: {fault}", index + 1))
     });
     let end = (!text.ends_with('\n') || text.ends_with("\n\n"))
-        .then(|| "must end with one line feed".to_owned());
+        .then(|| "the file does not end with exactly one newline".to_owned());
     lines.chain(end)
 }
 
-/// What a tool printed; a tool that fails has failed with all that it printed.
+/// The output of a tool. Fails with the output if the tool fails.
 fn output(command: &mut Command, tool: &str) -> Result<String> {
     let output = command.output().with_context(|| format!("starting {tool}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -146,14 +146,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn symbols_of_ours_are_found() {
+    fn symbols_of_the_tree_are_found() {
         let text = "ifeq ($(BR2_PACKAGE_DMAFRAME_X),y)\nBR2_DMAFRAME_DATA=y\nBR2_aarch64=y\n";
         let found: Vec<_> = ours(text).collect();
         assert_eq!(found, ["BR2_PACKAGE_DMAFRAME_X", "BR2_DMAFRAME_DATA"]);
     }
 
     #[test]
-    fn style_is_judged() {
+    fn style_violations_are_found() {
         assert_eq!(style("a\nb\n").count(), 0);
         assert_eq!(style("a \n").count(), 1);
         assert_eq!(style("a").count(), 1);
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn only_configuration_is_compared() {
+    fn symbols_of_compilers_are_not_compared() {
         let image = "CONFIG_CC_VERSION_TEXT=\"a\"\nCONFIG_SMP=y\n# CONFIG_VT is not set\n";
         let guest = "CONFIG_CC_VERSION_TEXT=\"b\"\nCONFIG_SMP=y\n# CONFIG_VT is not set\n";
         assert!(differences(image, guest).is_empty());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ring's protocol under tools that see what no run on a machine shows: loom tries every
-//! interleaving, miri every rule of memory.
+//! The ring protocol under loom, which explores all interleavings, and under miri, which detects
+//! undefined behaviour.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,8 +9,8 @@ use crate::host::program::cargo;
 
 const PACKAGE: &str = "dmaframe-abi";
 
-/// The tests of `board/tests/loom.rs`. They have a directory of their own, for all their crates are
-/// built for the model, and a profile.
+/// The tests in `board/abi/tests/loom.rs`. They have their own profile, and their own target
+/// directory because `--cfg loom` changes how all crates are built.
 pub(crate) fn loom(checkout: &Path) -> Command {
     let mut cargo = Command::new(cargo());
     cargo.args(["test", "--locked", "--profile", "loom", "--package", PACKAGE]);
@@ -19,11 +19,11 @@ pub(crate) fn loom(checkout: &Path) -> Command {
     cargo
 }
 
-/// The tests of the ring and the frame, interpreted; `None` where there is no miri.
+/// The tests of the ring and the frame under miri. `None` if miri is not installed.
 pub(crate) fn miri(checkout: &Path) -> Option<Command> {
     let miri = |arguments: &[&str]| {
-        // Miri comes with nightly toolchains alone, which rustup finds, but not the cargo that
-        // runs us.
+        // Only nightly toolchains have miri. The cargo that started xtask cannot select another
+        // toolchain.
         let mut cargo = Command::new("rustup");
         cargo.args(["run", "nightly", "cargo", "miri"]).args(arguments).current_dir(checkout);
         cargo

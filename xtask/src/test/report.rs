@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What passed and what failed.
+//! The results of checks and tests.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::host::progress::say;
 
-/// Passed and failed tests.
+/// Number of passed and failed tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) passed: u64,
@@ -16,7 +16,7 @@ pub(super) struct Count {
 }
 
 impl Count {
-    /// Adds a libtest or cargo closing line, if this is one.
+    /// Adds the results, if this is the summary line of a test program.
     fn add_line(&mut self, line: &str) {
         let Some(result) = line.trim_start().strip_prefix("test result: ") else { return };
         let number_before = |word: &str| {
@@ -35,13 +35,13 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn chosen(&self, name: &str) -> bool {
+    pub(super) fn selected(&self, name: &str) -> bool {
         self.filter.as_ref().is_none_or(|filter| name.contains(filter))
     }
 
-    /// A check that passes or fails as one, if it is chosen.
+    /// Runs a check if it is selected. It counts as one test.
     pub(super) fn check(&mut self, name: &str, check: impl FnOnce() -> Result<()>) {
-        if !self.chosen(name) {
+        if !self.selected(name) {
             return;
         }
         let started = Instant::now();
@@ -54,7 +54,7 @@ impl Report {
         end(name, started, result);
     }
 
-    /// What others stand on: no test of its own unless it fails.
+    /// Runs a step that other checks need. It counts as one test if it fails, and else as none.
     pub(super) fn needed<T>(&mut self, name: &str, make: impl FnOnce() -> Result<T>) -> Option<T> {
         let started = Instant::now();
         match make() {
@@ -70,7 +70,7 @@ impl Report {
         }
     }
 
-    /// Test runners that filter and count for themselves.
+    /// Runs several tests. `run` applies the filter and counts.
     pub(super) fn tests(
         &mut self,
         name: &str,
@@ -79,7 +79,7 @@ impl Report {
         let started = Instant::now();
         let mut count = Count::default();
         let result = run(self.filter.as_deref(), &mut count);
-        // A runner that could not run has counted nothing.
+        // A runner that fails to start counts nothing.
         if result.is_err() && count.failed == 0 {
             count.failed = 1;
         }
@@ -97,7 +97,7 @@ fn end(name: &str, started: Instant, result: Result<()>) {
     }
 }
 
-/// Shows a runner's output and counts its closing lines.
+/// Copies the output of a test program to standard output, and counts its results.
 pub(super) fn pass_through(output: &mut dyn BufRead, count: &mut Count) -> Result<()> {
     let mut line = Vec::new();
     let mut stdout = std::io::stdout().lock();
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn closing_lines_are_summed() {
+    fn results_of_test_programs_are_added() {
         let output = "running 2 tests\ntest a ... ok\n\
             test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
             test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
@@ -133,15 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_chooses() {
+    fn filter_selects_checks() {
         let mut report = Report { filter: Some("clip".to_owned()), ..Report::default() };
-        report.check("rustfmt", || bail!("not chosen"));
+        report.check("rustfmt", || bail!("not selected"));
         report.check("clippy", || Ok(()));
         assert_eq!(report.count, Count { passed: 1, failed: 0 });
     }
 
     #[test]
-    fn a_runner_that_cannot_run_is_a_failure() {
+    fn runner_that_fails_to_start_counts_as_a_failure() {
         let mut report = Report::default();
         report.tests("none", |_, _| bail!("cannot run"));
         assert_eq!(report.count, Count { passed: 0, failed: 1 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device-tree binding and the final tree, checked by the schema tools.
+//! Checks the device tree and its binding with the schema tools.
 
 use std::path::Path;
 
@@ -8,22 +8,22 @@ use anyhow::{Result, bail};
 use crate::builder::python;
 use crate::guest::Guest;
 
-/// What our schema files' names begin with: the board's other nodes are not ours to judge.
+/// The prefix of our schema files. Other nodes of the board are not checked.
 const OURS: &str = "dmaframe";
 
-/// Checks the binding itself, then the device tree that the guest boots with against it.
+/// Checks the binding, then the device tree of the guest against it.
 pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
     let tools = builder.inside(&python::tools(guest.cache(), builder, checkout, "schema")?)?;
     let bindings = builder.inside(&checkout.join("dts"))?;
     let tree = builder.inside(guest.device_tree())?;
 
-    // Both tools tell of a violation in words, and not always by their status.
+    // For some violations both tools print a message but exit with 0.
     for (tool, arguments) in [
         ("dt-doc-validate", vec![bindings.clone()]),
         ("dt-validate", vec!["-l".into(), OURS.into(), "-s".into(), bindings, tree]),
     ] {
-        // Started through its Python: the script names the place where the tools were made.
+        // The first line of the script contains the temporary path of the environment.
         let mut command = builder.command("sh");
         command.args([
             "-c",

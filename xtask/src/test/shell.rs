@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The shell scripts of the whole checkout, read by shellcheck.
+//! Checks all shell scripts of the checkout with shellcheck.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use crate::builder::python;
 use crate::guest::Guest;
 use crate::host::tree::collect_files;
 
-/// Directories of files that are not written by hand.
-const MADE: &[&str] = &[".git", "target"];
-/// Programs that a script may begin with after its `#!`.
+/// Directories with generated files.
+const GENERATED: &[&str] = &[".git", "target"];
+/// Names of interpreters that shellcheck understands.
 const SHELLS: &[&str] = &["sh", "bash"];
 
-/// Reads them all; a remark of shellcheck's is a failure.
+/// Fails if shellcheck reports anything.
 pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     let builder = guest.builder();
     let tools = builder.inside(&python::tools(guest.cache(), builder, checkout, "buildroot")?)?;
     let scripts = scripts(checkout)?;
     if scripts.is_empty() {
-        bail!("there is no shell script to check");
+        bail!("the checkout contains no shell scripts");
     }
     let mut check = builder.command(&tools.join("bin/shellcheck").to_string_lossy());
     check.arg("--color=never");
@@ -30,27 +30,28 @@ pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     }
     let output = check.output().context("starting shellcheck")?;
     if !output.status.success() {
-        let remarks = String::from_utf8_lossy(&output.stdout);
+        let messages = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
-        bail!("shellcheck: {}\n{remarks}{errors}", output.status);
+        bail!("shellcheck: {}\n{messages}{errors}", output.status);
     }
     Ok(())
 }
 
-/// The files that a shell runs, by their first line.
+/// The files whose first line names a shell.
 fn scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries =
         fs::read_dir(checkout).with_context(|| format!("reading {}", checkout.display()))?;
     for entry in entries {
         let path = entry.with_context(|| format!("reading {}", checkout.display()))?.path();
-        if path.is_dir() && !MADE.iter().any(|made| path.ends_with(made)) {
+        if path.is_dir() && !GENERATED.iter().any(|name| path.ends_with(name)) {
             collect_files(&path, &mut files)?;
         }
     }
     let mut scripts = Vec::new();
-    let made = |path: &Path| path.iter().any(|name| MADE.iter().any(|made| name == *made));
-    for file in files.into_iter().filter(|file| !file.strip_prefix(checkout).is_ok_and(made)) {
+    let generated =
+        |path: &Path| path.iter().any(|name| GENERATED.iter().any(|directory| name == *directory));
+    for file in files.into_iter().filter(|file| !file.strip_prefix(checkout).is_ok_and(generated)) {
         let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
         let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         if is_shell(&String::from_utf8_lossy(first)) {
@@ -60,7 +61,7 @@ fn scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
-/// Whether a file that begins with this line is run by a shell.
+/// Whether this first line of a file names a shell.
 fn is_shell(first: &str) -> bool {
     let Some(command) = first.strip_prefix("#!") else { return false };
     let mut words = command.split_ascii_whitespace().map(|word| word.rsplit('/').next());
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shells_are_told_from_other_interpreters() {
+    fn shells_are_distinguished_from_other_interpreters() {
         for first in ["#!/bin/sh", "#! /bin/sh -e", "#!/usr/bin/env bash", "#!/bin/busybox sh"] {
             assert!(is_shell(first), "{first}");
         }
@@ -82,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn this_projects_scripts_are_found() {
+    fn scripts_of_the_checkout_are_found() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let scripts = scripts(&checkout).unwrap();
         for wanted in [".ci/run", "xtask/guest/init", "buildroot/package/dmaframe/S20dmaframe"] {

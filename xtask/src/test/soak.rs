@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A soak: a guest in which streams, kills, lies, unbinds and reloads follow one another by chance.
+//! `cargo xtask soak`: a guest that runs streams, kills readers, writes invalid indices, unbinds
+//! and reloads in random order.
 
 use std::fs;
 use std::io::{BufRead, ErrorKind};
@@ -15,29 +16,30 @@ use crate::kernel::Flavour;
 
 const RESULTS: &str = "tests/RESULTS.md";
 const TABLE: &str = "## Soak\n\n| date | command | figures |\n|---|---|---|\n";
-/// The last round, and a guest under the kernel's checkers that boots and ends, take minutes.
+/// Time for the last round, and for booting and stopping the guest, which takes minutes on the
+/// debug kernel.
 const SPARE_SECONDS: u64 = 1200;
 
-/// What is soaked, and for how long.
+/// Arguments of `cargo xtask soak`.
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
-    /// How long
+    /// Duration in minutes
     #[arg(long, default_value_t = 30, value_name = "N")]
     minutes: u64,
-    /// The kernel's configuration
+    /// Kernel configuration
     #[arg(long, value_parser = Flavour::tested(), default_value = "default")]
     pub(crate) kernel: Flavour,
-    /// Where chance begins; the same seed makes the same rounds
+    /// Seed of the random numbers; the same seed gives the same rounds
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Write date, command and figures into tests/RESULTS.md
+    /// Add date, command and results to tests/RESULTS.md
     #[arg(long)]
     record: bool,
 }
 
-/// Runs it; the exit status is the guest's program's.
+/// Runs the soak test and returns the exit status of the program in the guest.
 pub(crate) fn run(guest: &Guest, checkout: &Path, soak: &Soak) -> Result<u8> {
-    let seed = soak.seed.unwrap_or_else(any_seed);
+    let seed = soak.seed.unwrap_or_else(random_seed);
     let command = vec!["soak".to_owned(), soak.minutes.to_string(), seed.to_string()];
     let job = Job {
         command,
@@ -51,7 +53,7 @@ pub(crate) fn run(guest: &Guest, checkout: &Path, soak: &Soak) -> Result<u8> {
         Ok(())
     })?;
     let Some(figures) = figures else {
-        bail!("the soak ended with status {status}, without its line of figures");
+        bail!("the soak test exited with status {status} without printing its results");
     };
     if soak.record {
         record(checkout, soak, seed, &figures)?;
@@ -59,19 +61,19 @@ pub(crate) fn run(guest: &Guest, checkout: &Path, soak: &Soak) -> Result<u8> {
     Ok(status)
 }
 
-/// Low enough to be typed again.
-fn any_seed() -> u64 {
+/// A random seed that is short enough to type.
+fn random_seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(now.subsec_nanos())
 }
 
-/// Passes the output on; its last line of figures.
+/// Copies the output to standard output. Returns its last line of results.
 fn show(output: &mut dyn BufRead) -> Result<Option<String>> {
     let mut figures = None;
     for line in output.lines() {
         let line = line.context("reading the guest's output")?;
         println!("{line}");
-        // What comes before the figures is in the command.
+        // The start of the line repeats the arguments.
         let line = line.strip_prefix("soak: ").filter(|line| line.contains(" errors="));
         if let Some(start) = line.and_then(|line| line.find("streams=")) {
             figures = line.map(|line| line[start..].to_owned());
@@ -98,7 +100,7 @@ fn record(checkout: &Path, soak: &Soak, seed: u64, figures: &str) -> Result<()> 
         .with_context(|| format!("writing {}", path.display()))
 }
 
-/// The results with one more row, the newest first.
+/// The text of the results with one more row. The newest row is the first.
 fn with_row(results: &str, row: &str) -> String {
     match results.split_once(TABLE) {
         Some((before, after)) => format!("{before}{TABLE}{row}{after}"),
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_come_newest_first_and_leave_the_rest_alone() {
+    fn new_row_is_the_first_and_the_rest_is_unchanged() {
         let first = with_row("", "| 1 |\n");
         assert!(first.starts_with("<!-- SPDX"), "{first}");
         let second = with_row(&format!("{first}\n## More\n"), "| 2 |\n");
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_of_figures_is_kept() {
+    fn last_line_of_results_is_returned() {
         let output = "soak: seed=1 minutes=2\nminute 1: streams=1 errors=0\n\
             soak: seed=1 minutes=2 streams=3 errors=0\n";
         assert_eq!(show(&mut output.as_bytes()).unwrap().unwrap(), "streams=3 errors=0");

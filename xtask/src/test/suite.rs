@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tests that run in the guest.
+//! The tests in the package `dmaframe-tests`, which run in the guest.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use crate::guest::addition::Addition;
 use crate::guest::{Guest, Job, program};
 use crate::kernel::Flavour;
 
-/// The guest's tests stream for minutes on a slow machine.
+/// Time limit on the default kernel.
 const GUEST_SECONDS: u64 = 1500;
-/// And many times longer under the kernel's checkers.
+/// Time limit on the debug kernel.
 const DEBUG_SECONDS: u64 = 3 * 3600;
-/// Tests that need what only the debug kernel and its module have.
+/// Tests that need the debug kernel.
 const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
-/// Tests that a run on both kernels has on the default one alone: the kernel's checkers make many
-/// minutes of them, or tell little more.
+/// Tests that a run on both kernels skips on the debug kernel, because they take minutes there, or
+/// because the checkers of the kernel find little in them.
 pub(super) const DEBUG_LONG: &[&str] = &[
     "command",
     "compliance",
@@ -37,15 +37,16 @@ pub(super) const DEBUG_LONG: &[&str] = &[
     "systimer",
     "unbind",
 ];
-/// The test that comes last: the kernel's own check of DMA gives up where it has no memory either.
+/// The test that runs last. It makes allocations fail, after which the DMA debugging of the kernel
+/// turns itself off.
 const LAST: &str = "allocation";
 const RUNNER: &str = include_str!("../../test/run-tests");
 
-/// Runs them, but for the programs `left_out`.
+/// Runs the tests, except the programs in `skipped`.
 pub(super) fn run(
     guest: &Guest,
     checkout: &Path,
-    left_out: &[&str],
+    skipped: &[&str],
     filter: Option<&str>,
     count: &mut Count,
 ) -> Result<()> {
@@ -58,9 +59,9 @@ pub(super) fn run(
     let mut names = Vec::new();
     for test in built.tests {
         let name = name_of(&test)?;
-        // cargo adds a hash to a harness's name.
+        // cargo adds a hash to the name of a test program.
         let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
-        if (debug || !DEBUG_ONLY.contains(&name)) && !left_out.contains(&name) {
+        if (debug || !DEBUG_ONLY.contains(&name)) && !skipped.contains(&name) {
             put.push((test.clone(), format!("/tests/{name}")));
             names.push(name.to_owned());
         }
@@ -70,22 +71,22 @@ pub(super) fn run(
         let name = name_of(&program)?;
         put.push((program, format!("/usr/bin/{name}")));
     }
-    let extent = if left_out.is_empty() { "TESTS_EXTENT=full" } else { "TESTS_EXTENT=quick" };
+    let extent = if skipped.is_empty() { "TESTS_EXTENT=full" } else { "TESTS_EXTENT=quick" };
     let mut command: Vec<String> =
         ["env", extent, "sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
     command.push(filter.unwrap_or_default().to_owned());
     command.extend(names);
     let seconds = if debug { DEBUG_SECONDS } else { GUEST_SECONDS };
-    // What they are for is left out with the tests that need them; unpacking them takes minutes
-    // under the kernel's checkers.
-    let with = match left_out {
+    // The tests that need these programs are among the skipped ones. Unpacking them takes minutes
+    // on the debug kernel.
+    let with = match skipped {
         [] => vec![Addition::Python, Addition::StressNg],
         _ => Vec::new(),
     };
     let job = Job { command, put, timeout: Some(seconds), with, ..Job::default() };
     let status = guest.run(&job, |output| pass_through(output, count))?;
     if status != 0 {
-        bail!("the guest's tests ended with status {status}");
+        bail!("the guest tests failed with status {status}");
     }
     Ok(())
 }

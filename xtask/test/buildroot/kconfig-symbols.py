@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Prints the symbols that an external tree of Buildroot defines; a warning is a failure.
+"""Prints the symbols that an external tree of Buildroot defines. A warning is a failure.
 
 kconfig-symbols.py TREE
 """

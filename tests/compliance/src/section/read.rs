@@ -5,7 +5,7 @@ use super::REFERENCE;
 use super::request::guard;
 use crate::bench::Bench;
 use crate::check::{Outcome, Section, Stop, check, equal, holds, refused};
-use crate::reader::{Frame, Reader, config, is_pattern, read, state, stats};
+use crate::reader::{Frame, Reader, config, is_pattern, read, read_to, state, stats};
 use crate::sleeper::while_asleep;
 use dmaframe_abi::frame::{HEADER_BYTES, parse};
 use dmaframe_abi::stream::State;
@@ -104,18 +104,24 @@ pub(super) const SECTION: Section = Section {
             }
             equal("kicks", reader.stats()?.kicks, 0)
         }),
-        check(11, PLACE, "a buffer a byte short of a frame is EINVAL", |bench| {
+        check(11, PLACE, "a buffer a byte short of a frame gets all but its last byte", |bench| {
             let reader = Reader::waiting(bench)?;
             let mut buffer = vec![0; bytes(&reader) - 1];
-            refused(read(&reader.raw, &mut buffer), Errno::EINVAL)
+            equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+            equal("consumer", reader.index(), 0)
         }),
-        check(12, PLACE, "a buffer of one byte is EINVAL", |bench| {
-            refused(read(&Reader::waiting(bench)?.raw, &mut [0]), Errno::EINVAL)
+        check(12, PLACE, "a buffer of one byte gets one byte", |bench| {
+            equal("bytes", read(&Reader::waiting(bench)?.raw, &mut [0])?, 1)
         }),
-        check(13, PLACE, "a buffer that is too short costs no frame", |bench| {
+        check(13, PLACE, "the rest of a frame comes with the next read(2)", |bench| {
             let reader = Reader::waiting(bench)?;
-            refused(read(&reader.raw, &mut [0; HEADER_BYTES]), Errno::EINVAL)?;
-            first(&reader)
+            let slot = reader.slots.copy(0, bytes(&reader));
+            let mut header = [0; HEADER_BYTES];
+            equal("bytes", read(&reader.raw, &mut header)?, HEADER_BYTES)?;
+            let mut payload = vec![0; bytes(&reader) - HEADER_BYTES];
+            equal("bytes", read(&reader.raw, &mut payload)?, payload.len())?;
+            holds([&header, &payload[..]].concat() == slot, || "got other bytes".to_owned())?;
+            equal("consumer", reader.index(), 1)
         }),
         check(14, PLACE, "no address is EFAULT", |bench| {
             let reader = Reader::waiting(bench)?;
@@ -164,11 +170,11 @@ pub(super) const SECTION: Section = Section {
             reader.fill()?;
             first(&reader)
         }),
-        check(21, PLACE, "with O_NONBLOCK a short buffer is EINVAL", |bench| {
+        check(21, PLACE, "with O_NONBLOCK and no frame a short buffer is EAGAIN", |bench| {
             let raw = bench.open_with(libc::O_NONBLOCK)?;
             let reader = Reader::with(bench, raw, bench.quiet())?;
             reader.start()?;
-            refused(read(&reader.raw, &mut [0; 8]), Errno::EINVAL)
+            refused(read(&reader.raw, &mut [0; 8]), Errno::EAGAIN)
         }),
         check(22, PLACE, "read(2) sleeps until a frame comes", |bench| {
             let reader = Reader::started(bench, bench.paced(50_000))?;
@@ -234,6 +240,38 @@ pub(super) const SECTION: Section = Section {
             let room = HEADER_BYTES + config(&raw)?.frame_bytes as usize;
             equal("bytes", read(&raw, &mut vec![0; room])?, room)?;
             equal("lost", stats(&raw)?.lost, 0)
+        }),
+        check(31, PLACE, "after the rest of a frame come whole frames that fit", |bench| {
+            let reader = Reader::waiting(bench)?;
+            let one = bytes(&reader);
+            equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
+            let mut buffer = vec![0; 3 * one - 2];
+            equal("bytes", read(&reader.raw, &mut buffer)?, 2 * one - 1)?;
+            equal("sequence", parse(&buffer[one - 1..])?.0.sequence.get(), 1)?;
+            equal("consumer", reader.index(), 2)
+        }),
+        check(32, PLACE, "a frame read in part and returned by consumer is over", |bench| {
+            let reader = Reader::waiting(bench)?;
+            equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
+            reader.give_back(1)?;
+            let mut buffer = vec![0; bytes(&reader)];
+            equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+            equal("sequence", parse(&buffer)?.0.sequence.get(), 1)
+        }),
+        check(33, PLACE, "a buffer of no bytes gets 0 and starts no stream", |bench| {
+            let (raw, _) = idle(bench)?;
+            equal("bytes", read(&raw, &mut [])?, 0)?;
+            equal("state", state(&raw)?, State::Idle as u32)
+        }),
+        check(34, PLACE, "with O_NONBLOCK read(2) of an idle device is ENODATA", |bench| {
+            let raw = bench.open_with(libc::O_NONBLOCK)?;
+            refused(read(&raw, &mut [0; HEADER_BYTES]), Errno::ENODATA)?;
+            equal("state", state(&raw)?, State::Idle as u32)
+        }),
+        check(35, PLACE, "a bad address on an idle device leaves no stream", |bench| {
+            let (raw, _) = idle(bench)?;
+            refused(read_to(&raw, 0, HEADER_BYTES), Errno::EFAULT)?;
+            equal("state", state(&raw)?, State::Idle as u32)
         }),
     ],
 };
