@@ -104,7 +104,7 @@ impl Listener for Group {
             fill(now, message)
         });
         if let Err(error) = sent {
-            pr_warn!(
+            kernel::pr_warn_once!(
                 "event {} of device {} was not sent: {error:?}\n",
                 event.name(),
                 now.id
