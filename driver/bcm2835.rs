@@ -136,8 +136,8 @@ impl Bcm2835 {
 }
 
 impl Engine for Bcm2835 {
-    fn name(&self) -> &'static [u8] {
-        b"bcm2835-dma"
+    fn name(&self) -> &'static CStr {
+        c"bcm2835-dma"
     }
 
     fn channel(&self) -> u32 {

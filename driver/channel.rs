@@ -333,7 +333,9 @@ impl Channel {
         Snapshot {
             id: self.id,
             name: &self.name,
+            engine: self.engine.name(),
             channel: self.engine.channel(),
+            stamp_hz: self.engine.stamp().hz,
             source: self.source_name(shape.source),
             state: Self::state(inner),
             shape,

@@ -53,7 +53,7 @@ pub(crate) struct Encoded {
 /// One channel of a DMA engine.
 pub(crate) trait Engine: Send + Sync {
     /// The engine's name.
-    fn name(&self) -> &'static [u8];
+    fn name(&self) -> &'static CStr;
 
     /// The channel's number on its engine.
     fn channel(&self) -> u32;

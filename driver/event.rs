@@ -49,8 +49,10 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) id: u32,
     /// `dmaframeN`.
     pub(crate) name: &'a CStr,
-    /// The engine's channel number.
+    /// The engine's name, its channel number, and the ticks per second of its stamps.
+    pub(crate) engine: &'static CStr,
     pub(crate) channel: u32,
+    pub(crate) stamp_hz: u32,
     /// The name of the source in `shape`.
     pub(crate) source: &'a CStr,
     pub(crate) state: State,

@@ -169,7 +169,7 @@ pub(crate) struct Faulty<E> {
 }
 
 impl<E: Engine> Engine for Faulty<E> {
-    fn name(&self) -> &'static [u8] {
+    fn name(&self) -> &'static CStr {
         self.engine.name()
     }
 

@@ -8,7 +8,6 @@ use super::{
 };
 use dmaframe_abi::frame::{self, Header, HEADER_BYTES, MAGIC, VERSION};
 use kernel::{
-    prelude::*,
     time::{
         hrtimer::HrTimerExpires,
         Instant,
