@@ -10,7 +10,7 @@ use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Done, Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use serde_json::{Value, json};
 use std::sync::Once;
@@ -92,7 +92,7 @@ fn without_counters(mut all: Value) -> Value {
 
 #[test]
 fn the_kernels_client_gets_a_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for id in [0, 1] {
         let question = json!({ "id": id }).to_string();
         let done = ynl(&["--do", "device-get", "--json", &question]).finish();
@@ -102,7 +102,7 @@ fn the_kernels_client_gets_a_device() {
 
 #[test]
 fn the_kernels_client_dumps_all() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let all = answer(&ynl(&["--dump", "device-get"]).finish());
     let all: Vec<_> = all.as_array().unwrap().iter().cloned().map(without_counters).collect();
     assert_eq!(all, [fresh(0), fresh(1)]);
@@ -155,7 +155,7 @@ fn the_kernels_client_dumps_the_sources() {
 
 #[test]
 fn the_kernels_client_is_told_what_is_wrong() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (question, words) in [
         (json!({ "id": 7 }), "there is no device 7: No such device"),
         (json!({}), "the attribute id is missing: which device?: Invalid argument"),
@@ -172,7 +172,7 @@ fn the_kernels_client_is_told_what_is_wrong() {
 
 #[test]
 fn the_kernels_client_sets() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let given = json!({
         "id": 1, "source": "gpio", "frame-bytes": 8192, "slots": 4, "policy": "drop",
         "interval-us": 700,
@@ -197,7 +197,7 @@ fn the_kernels_client_sets() {
 
 #[test]
 fn the_kernels_client_is_told_why_it_cannot_set() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (given, words) in [
         (json!({ "id": 0, "slots": 3 }), "slots 3 is not a power of two from 2 to 1024"),
         (
@@ -227,7 +227,7 @@ fn the_kernels_client_is_told_why_it_cannot_set() {
 
 #[test]
 fn others_than_root_get_and_do_not_set() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let question = ["--do", "device-get", "--json", r#"{"id": 0}"#];
     let done = ynl(&question).by(User::Outsider).finish();
     assert_eq!(answer(&done)["id"], 0);
@@ -242,7 +242,7 @@ fn others_than_root_get_and_do_not_set() {
 
 #[test]
 fn the_kernels_client_hears_events() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let listener = ynl(&["--subscribe", "events"]).start();
     // It says nothing when it begins to listen: streams come and go until it has heard one.
     let mut heard = Vec::new();
@@ -300,7 +300,7 @@ fn next_event(events: &mut Events, id: u32) -> Attributes {
 
 #[test]
 fn our_client_hears_events_in_order() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
 
     let mut stream = start(DEVICES[0], SHAPE);
@@ -337,7 +337,7 @@ fn our_client_hears_events_in_order() {
 
 #[test]
 fn statistics_come_while_a_stream_runs() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
     let _stream = start(DEVICES[1], SHAPE);
     for _ in 0..2 {
@@ -352,7 +352,7 @@ fn statistics_come_while_a_stream_runs() {
 
 #[test]
 fn unbinding_a_running_stream_says_that_it_stopped() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let _stream = start(DEVICES[0], SHAPE);
     let mut events = Client::connect().unwrap().events().unwrap();
     driver::unbind().unwrap();
@@ -365,7 +365,7 @@ fn unbinding_a_running_stream_says_that_it_stopped() {
 
 #[test]
 fn our_client_gets_and_sets() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut client = Client::connect().unwrap();
     let all = client.devices().unwrap();
     assert_eq!(all.len(), 2);
