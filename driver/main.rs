@@ -144,6 +144,17 @@ fn sources(dev: &Device) -> Result<Arc<KVec<Source>>> {
         sources.push(Source::new(dev, &child)?, GFP_KERNEL)?;
     }
     sources.sort_unstable_by_key(Source::place);
+    // A name must reach one source only.
+    let mut ambiguous = KVec::new();
+    for source in &sources {
+        let same = |other: &&Source| other.name.to_bytes() == source.name.to_bytes();
+        ambiguous.push(sources.iter().filter(same).count() > 1, GFP_KERNEL)?;
+    }
+    for (source, ambiguous) in sources.iter_mut().zip(ambiguous) {
+        if ambiguous {
+            source.use_full_name(dev)?;
+        }
+    }
     if sources.is_empty() {
         dev_err!(dev, "the node has no child: describe at least one source\n");
         return Err(EINVAL);

@@ -11,6 +11,7 @@
 
 pub(crate) mod attribute;
 pub(crate) mod attribute_group;
+pub(crate) mod channel_mask;
 pub(crate) mod char_device;
 pub(crate) mod dma;
 pub(crate) mod genetlink;

@@ -110,7 +110,7 @@ fn the_kernels_client_dumps_all() {
 
 #[test]
 fn the_kernels_client_sees_who_has_a_device_open() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[1]);
     let question = json!({ "id": 1 }).to_string();
     let device = answer(&ynl(&["--do", "device-get", "--json", &question]).finish());
@@ -130,7 +130,7 @@ fn the_kernels_client_sees_who_has_a_device_open() {
 /// What the node's own GET_SOURCE tells, for every device.
 #[test]
 fn the_kernels_client_dumps_the_sources() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let all = answer(&ynl(&["--dump", "source-get"]).finish());
     let mut expected = Vec::new();
     for (device, path) in DEVICES.into_iter().enumerate() {
