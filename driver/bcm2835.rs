@@ -17,6 +17,7 @@ use crate::engine::{
     Encoded,
     Engine,
     NextFrame,
+    Position,
     Stamp, //
 };
 use dmaframe_engine::{
@@ -135,8 +136,8 @@ impl Bcm2835 {
 }
 
 impl Engine for Bcm2835 {
-    fn name(&self) -> &'static [u8] {
-        b"bcm2835-dma"
+    fn name(&self) -> &'static CStr {
+        c"bcm2835-dma"
     }
 
     fn channel(&self) -> u32 {
@@ -194,6 +195,14 @@ impl Engine for Bcm2835 {
     fn start(&self, pool_bus: u64) {
         self.write::<CONBLK_AD>(pool_bus as u32);
         self.write::<CS>(RUN.0);
+    }
+
+    fn position(&self) -> Position {
+        let (block, left) = (self.read::<CONBLK_AD>(), self.read::<TXFR_LEN>());
+        Position {
+            mark: u64::from(block) << 32 | u64::from(left),
+            waiting: ControlStatus(self.read::<CS>()).has(ControlStatus::DREQ_STOPS),
+        }
     }
 
     fn acknowledge(&self) -> Acknowledge {

@@ -6,8 +6,8 @@
 //! Limitations:
 //! - A program holds a channel for itself; a second one is told EBUSY.
 //! - Settings change only while no stream is configured.
-//! - A chain that takes longer than 5 seconds counts as failed: give a slow peripheral short
-//!   frames.
+//! - An engine that moves no data for 5 seconds, and does not wait for its peripheral's data
+//!   request, counts as failed.
 //! - Slots are cached; on a board whose DMA is not coherent each hand-over costs cache
 //!   maintenance over the frame.
 //!

@@ -7,6 +7,8 @@
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
 #include <net/genetlink.h>
 
 struct page *dmaframe_alloc_pages(unsigned int order);
@@ -100,4 +102,19 @@ void dmaframe_extack(struct genl_info *info, const char *text, int bytes);
 void dmaframe_extack(struct genl_info *info, const char *text, int bytes)
 {
 	NL_SET_ERR_MSG_FMT(info->extack, "%.*s", bytes, text);
+}
+
+void dmaframe_ratelimit_init(struct ratelimit_state *state);
+void dmaframe_ratelimit_init(struct ratelimit_state *state)
+{
+	ratelimit_default_init(state);
+}
+
+void dmaframe_task_comm(struct task_struct *task, char *comm);
+void dmaframe_task_comm(struct task_struct *task, char *comm)
+{
+	char buffer[TASK_COMM_LEN];
+
+	get_task_comm(buffer, task);
+	memcpy(comm, buffer, sizeof(buffer));
 }

@@ -16,3 +16,5 @@ pub(crate) mod dma;
 pub(crate) mod genetlink;
 pub(crate) mod irq_thread;
 pub(crate) mod pages;
+pub(crate) mod process;
+pub(crate) mod rate_limit;

@@ -5,23 +5,25 @@
 //! none depends on how long something took.
 #![deny(missing_docs)]
 
-pub mod dice;
+pub mod background_stream;
+pub mod board_lock;
 pub mod driver;
 pub mod fault;
 pub mod frames;
+pub mod full_ring;
 pub mod kernel_log;
 pub mod lifecycle;
 pub mod mapping;
 pub mod process;
+pub mod random;
+pub mod range;
 pub mod raw;
-pub mod rights;
-pub mod turn;
+pub mod scm_rights;
 pub mod wait;
-pub mod witness;
 
-pub use dice::Dice;
-pub use turn::Turn;
-pub use witness::Witness;
+pub use background_stream::BackgroundStream;
+pub use board_lock::BoardLock;
+pub use random::Random;
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use dmaframe_abi::uapi::{self, Config, SourceInfo, Stats};
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, driver};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver};
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -295,7 +295,7 @@ fn leaks() -> String {
 
 #[test]
 fn each_failed_allocation_is_told_or_done_without() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     if !Path::new("/proc/thread-self/fail-nth").exists() {
         println!("not run: this kernel has no fault injection");
         return;

@@ -5,7 +5,7 @@ use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, pattern};
 use dmaframe_tests::process::{Done, Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, wait};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -36,7 +36,7 @@ fn frames_flow() {
 
 #[test]
 fn stream_sums_up() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let done = run(&["stream", "--frames", "100", "--verify"]);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
     assert_eq!((&*done.stdout, &*done.stderr), ("frames=100 lost=0 bytes=409600 errors=0\n", ""));
@@ -44,7 +44,7 @@ fn stream_sums_up() {
 
 #[test]
 fn stream_takes_every_shape() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (arguments, bytes) in [
         (&["--frame-bytes", "65536", "--slots", "4"][..], 40 * 65536),
         (&["--source", "systimer"], 40 * 4096),
@@ -60,7 +60,7 @@ fn stream_takes_every_shape() {
 
 #[test]
 fn stream_without_arguments_is_as_the_settings_say() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     printed(&["set", "source=systimer", "frame-bytes=1000", "slots=4"]);
     assert_eq!(printed(&["stream", "--frames", "10"]), "frames=10 lost=0 bytes=10000 errors=0\n");
     // Another source than that has settings of its own.
@@ -70,7 +70,7 @@ fn stream_without_arguments_is_as_the_settings_say() {
 
 #[test]
 fn stream_counts_what_a_slow_reader_loses_and_succeeds() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let arguments =
         ["stream", "--frames", "40", "--policy", "drop", "--interval-us", "1000", "--slots", "4"];
     let more = ["--hold-us", "10000", "--verify", "--json"];
@@ -83,7 +83,7 @@ fn stream_counts_what_a_slow_reader_loses_and_succeeds() {
 
 #[test]
 fn stream_writes_payloads() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut reference = vec![0; pattern::REFERENCE_BYTES];
     pattern::fill(&mut reference);
     let check = |bytes: &[u8]| {
@@ -106,7 +106,7 @@ fn stream_writes_payloads() {
 
 #[test]
 fn stream_is_quiet_when_its_output_is_closed() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let script = "dmaframe stream --output - | head -c 10000 | wc -c";
     let done = Run::of("sh", &["-c", script]).finish();
     assert_eq!(done.stdout.trim(), "10000", "{done:?}");
@@ -116,7 +116,7 @@ fn stream_is_quiet_when_its_output_is_closed() {
 
 #[test]
 fn stream_says_where_it_could_not_write() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let done = run(&["stream", "--frames", "10", "--output", "/dev/full"]);
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     assert!(done.stderr.contains("/dev/full"), "{done:?}");
@@ -127,7 +127,7 @@ fn stream_says_where_it_could_not_write() {
 
 #[test]
 fn stream_shows_rates() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let running = Run::dmaframe(&["stream", "--stats", "--verify"]).start();
     for _ in 0..2 {
         let line = running.error_line();
@@ -139,7 +139,7 @@ fn stream_shows_rates() {
 
 #[test]
 fn stream_sums_up_when_interrupted() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let running = Run::dmaframe(&["stream", "--verify"]).start();
         frames_flow();
@@ -160,7 +160,7 @@ fn stream_sums_up_when_interrupted() {
 
 #[test]
 fn a_stream_whose_device_goes_away_sums_up_and_fails() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let running = Run::dmaframe(&["stream", "--verify"]).start();
     frames_flow();
     dmaframe_tests::driver::unbind().unwrap();
@@ -172,7 +172,7 @@ fn a_stream_whose_device_goes_away_sums_up_and_fails() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for arguments in [
         &[][..],
         &["fly"],
@@ -196,7 +196,7 @@ fn wrong_usage_ends_with_2() {
 
 #[test]
 fn what_cannot_be_had_ends_with_1_and_says_what_and_why() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (arguments, words) in [
         (&["stream", "--frame-bytes", "6"][..], "frame_bytes 6 is not a multiple of 4"),
         (&["stream", "--slots", "3"], "slots 3 is not a power of two"),
@@ -220,7 +220,7 @@ fn what_cannot_be_had_ends_with_1_and_says_what_and_why() {
 
 #[test]
 fn a_device_in_use_is_told_with_the_other_one() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let _device = Device::open(DEVICES[0]).unwrap();
     for subcommand in ["info", "stream"] {
         let done = run(&[subcommand]);
@@ -234,7 +234,7 @@ fn a_device_in_use_is_told_with_the_other_one() {
 
 #[test]
 fn info_shows_a_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let info = json_of(&["info", "--json", "--device", "1"]);
     let facts = ["device", "channel", "engine", "state", "stamp_hz"].map(|name| info[name].clone());
     let expected = [json!(1), json!(5), json!("bcm2835-dma"), json!("idle"), json!(1_000_000)];
@@ -253,7 +253,7 @@ fn info_shows_a_device() {
 
 #[test]
 fn get_and_set_agree() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     assert_eq!(printed(&["get", "slots"]), "16\n");
     assert_eq!(printed(&["set", "slots=8", "interval-us=900", "policy=drop"]), "");
     assert_eq!(printed(&["get", "slots"]), "8\n");
@@ -274,7 +274,7 @@ fn get_and_set_agree() {
 
 #[test]
 fn set_is_refused_while_a_stream_uses_the_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(GOOD).unwrap();
     let done = run(&["set", "slots=8"]);
@@ -284,7 +284,7 @@ fn set_is_refused_while_a_stream_uses_the_device() {
 
 #[test]
 fn set_is_refused_to_others_than_root() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let done = Run::dmaframe(&["set", "slots=8"]).by(User::Member).finish();
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     assert!(done.stderr.contains("CAP_NET_ADMIN"), "{done:?}");
@@ -294,7 +294,7 @@ fn set_is_refused_to_others_than_root() {
 
 #[test]
 fn monitor_prints_events() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let monitor = Run::dmaframe(&["monitor", "--count", "2", "--json"]).start();
     // From here on it listens.
     assert!(monitor.error_line().contains("listening"));
@@ -319,7 +319,7 @@ fn monitor_prints_events() {
 
 #[test]
 fn without_the_module_it_says_so() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     dmaframe_tests::driver::unload().unwrap();
     for subcommand in ["info", "stream", "get", "monitor"] {
         let done = run(&[subcommand]);

@@ -4,7 +4,7 @@
 use dmaframe::Device;
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe_tests::process::{Done, Run, User};
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -63,7 +63,7 @@ fn comply(device: &str, user: User, more: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_rule_holds_for_root() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for device in DEVICES {
         for line in comply(device, User::Root, &[]) {
             assert!(UNSEEN.iter().any(|reason| line.contains(reason)), "{device}: {line}");
@@ -73,7 +73,7 @@ fn every_rule_holds_for_root() {
 
 #[test]
 fn every_rule_that_a_member_can_see_holds() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for device in DEVICES {
         for line in comply(device, User::Member, &[]) {
             let reasons = ["needs root", "needs CAP_NET_ADMIN"];
@@ -85,14 +85,14 @@ fn every_rule_that_a_member_can_see_holds() {
 
 #[test]
 fn every_rule_of_unbinding_holds() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     assert_eq!(comply(DEVICES[0], User::Root, &["--only", "18", "--unbind"]), [""; 0]);
 }
 
 /// Settings that are not those after boot, and of which one is possible only with another.
 #[test]
 fn settings_are_put_back() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let sysfs = Attributes::of(0);
     for (attribute, value) in [
         (Attribute::Source, "gpio"),
@@ -114,7 +114,7 @@ fn run(arguments: &[&str]) -> Done {
 
 #[test]
 fn what_cannot_be_checked_ends_with_2_and_says_why() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let _device = Device::open(DEVICES[1]).unwrap();
     for (arguments, words) in [
         (&["--device", "/dev/dmaframe9"][..], "/dev/dmaframe9: no such device"),
@@ -132,7 +132,7 @@ fn what_cannot_be_checked_ends_with_2_and_says_why() {
 
 #[test]
 fn one_check_is_told_as_json_and_with_its_place() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let done = run(&["--only", "3.22", "--json"]);
     let all: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!((&all["counts"]["checks"], &all["counts"]["passed"]), (&1.into(), &1.into()));

@@ -8,7 +8,7 @@ use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, wait};
 use libc::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -74,38 +74,38 @@ fn tell(honest: u32, lie: impl Fn(u32) -> u32) {
 
 #[test]
 fn beyond_the_producer() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(0, |head| head + 1);
 }
 
 #[test]
 fn a_ring_beyond_the_producer() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(0, |head| head + GOOD.slots);
 }
 
 #[test]
 fn half_the_range_away() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(0, |head| head.wrapping_add(1 << 31));
 }
 
 #[test]
 fn below_zero() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(0, |_| u32::MAX);
 }
 
 #[test]
 fn taking_back_what_was_returned() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(3, |_| 2);
     tell(GOOD.slots, |_| GOOD.slots - 1);
 }
 
 #[test]
 fn an_ordinary_stream_follows() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     tell(0, |head| head + 1);
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);

@@ -5,7 +5,7 @@ use dmaframe::netlink::Client;
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Policy, Shape, Stream};
 use dmaframe_tests::frames::{Account, SHAPE, start};
-use dmaframe_tests::{DEVICES, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, wait};
 use std::task::Poll;
 use std::thread::sleep;
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn settle(mut stream: Stream, mut account: Account) {
 
 #[test]
 fn every_gap_is_reported() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], DROPPING);
     let mut account = Account::of(&stream, DROPPING);
     for _ in 0..60 {
@@ -66,7 +66,7 @@ fn every_gap_is_reported() {
 
 #[test]
 fn losses_after_the_last_frame_are_counted() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], DROPPING);
     let mut account = Account::of(&stream, DROPPING);
     account.take_next(&mut stream);
@@ -85,7 +85,7 @@ fn losses_after_the_last_frame_are_counted() {
 /// However long an overrun is, and however soon the next one comes, each is one gap in the stream.
 #[test]
 fn each_overrun_is_counted_once() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // The last pace is one that no driver keeps: more than a ring of frames is due at each look.
     for shape in [DROPPING, Shape { slots: 2, interval_us: 50, ..DROPPING }] {
         let mut stream = start(DEVICES[0], shape);
@@ -104,7 +104,7 @@ fn each_overrun_is_counted_once() {
 /// A ring that nobody reads: it is full, all else is lost, and the first frames are the ones kept.
 #[test]
 fn a_reader_that_never_comes_finds_the_first_frames() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], DROPPING);
     let mut account = Account::of(&stream, DROPPING);
     lose(&stream, 50);

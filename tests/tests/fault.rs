@@ -13,7 +13,7 @@ use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::kernel_log::KernelLog;
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use std::io::Read;
@@ -128,7 +128,7 @@ fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
 
 #[test]
 fn an_error_ends_the_stream_with_its_bits() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // CS.ERROR, each of DEBUG's bits, and all at once.
     for bits in [CS_ERROR, 1, 2, 4, CS_ERROR | 7] {
         let frames = fails(&format!("error {bits}"), Fault::Engine, bits);
@@ -139,14 +139,14 @@ fn an_error_ends_the_stream_with_its_bits() {
 
 #[test]
 fn a_chain_that_ends_half_way() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // The first chain makes half a ring of frames: half of these are complete.
     assert_eq!(fails("half", Fault::Incomplete, 0), u64::from(GOOD.slots / 4));
 }
 
 #[test]
 fn an_interrupt_that_never_comes() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // The watchdog stops the engine, and publishes what it finds to be done.
     assert_eq!(fails("withhold", Fault::Timeout, 0), u64::from(GOOD.slots / 2));
 }
@@ -164,7 +164,7 @@ fn withheld(injector: &Injector, config: Config) -> Raw {
 
 #[test]
 fn a_late_interrupt_loses_nothing() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let raw = withheld(&injector, GOOD);
     // No frame is shown that no interrupt has told of.
@@ -186,7 +186,7 @@ fn a_late_interrupt_loses_nothing() {
 
 #[test]
 fn what_is_due_meanwhile_is_lost_and_counted() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let mut events = Client::connect().unwrap().events().unwrap();
     let shape = Shape { policy: Policy::Drop, interval_us: 1000, slots: 4, ..SHAPE };
@@ -211,7 +211,7 @@ fn what_is_due_meanwhile_is_lost_and_counted() {
 
 #[test]
 fn a_spurious_interrupt_changes_nothing() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let raw = Raw::open(DEVICES[0]);
     let mut seen = raw.stats();
@@ -248,7 +248,7 @@ fn a_spurious_interrupt_changes_nothing() {
 
 #[test]
 fn interrupts_out_of_nowhere_while_streaming() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
@@ -271,7 +271,7 @@ fn leaves_nothing(end: impl FnOnce(Raw)) {
 
 #[test]
 fn a_stop_forgets_what_was_withheld() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     leaves_nothing(|raw| {
         raw.request(uapi::STOP, 0).unwrap();
         // The engine had done its work: it is collected.
@@ -286,13 +286,13 @@ fn a_stop_forgets_what_was_withheld() {
 
 #[test]
 fn a_close_forgets_what_was_withheld() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     leaves_nothing(drop);
 }
 
 #[test]
 fn an_unbind_does_not_wait_for_what_was_withheld() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = withheld(&Injector::of(0), GOOD);
     driver::unbind().unwrap();
     driver::bind().unwrap();
@@ -304,7 +304,7 @@ fn an_unbind_does_not_wait_for_what_was_withheld() {
 
 #[test]
 fn a_channel_with_writes_outstanding_is_reset() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
@@ -326,7 +326,7 @@ fn a_channel_with_writes_outstanding_is_reset() {
 /// Of one that ran on, the next owner of the memory would have the frames.
 #[test]
 fn an_engine_is_stopped_at_a_close_and_at_an_unbind() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let ends: [fn(Raw); 2] = [drop, |raw| {
         driver::unbind().unwrap();
         driver::bind().unwrap();
@@ -351,7 +351,7 @@ fn rest(stream: &mut Stream, account: &mut Account) {
 
 #[test]
 fn words_that_mean_nothing_are_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     for words in [
         "\n",

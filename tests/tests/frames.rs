@@ -4,7 +4,7 @@
 use dmaframe::Shape;
 use dmaframe_abi::stream::FRAME_BYTES_MAX;
 use dmaframe_tests::frames::{Account, SHAPE, start};
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 use std::thread;
 
 /// Streams `frames` frames, and checks every byte of them and all counters.
@@ -28,20 +28,20 @@ fn stream(device: &str, shape: Shape, frames: u64) {
 
 #[test]
 fn a_hundred_thousand_of_4_kib_arrive_whole() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     stream(DEVICES[0], Shape { slots: 64, ..SHAPE }, 100_000);
 }
 
 #[test]
 fn five_hundred_of_600_kib_arrive_whole() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     stream(DEVICES[0], Shape { frame_bytes: 614_400, slots: 8, ..SHAPE }, 500);
 }
 
 /// Longer than the longest piece of contiguous memory that the kernel gives, which is 4 MiB.
 #[test]
 fn those_longer_than_a_block_of_memory_arrive_whole() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (frame_bytes, slots, frames) in
         [(4 << 20, 2, 6), (6 << 20, 4, 12), (FRAME_BYTES_MAX - 4, 2, 4), (FRAME_BYTES_MAX, 4, 8)]
     {
@@ -51,7 +51,7 @@ fn those_longer_than_a_block_of_memory_arrive_whole() {
 
 #[test]
 fn those_of_every_kind_of_length_arrive_whole() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     // The shortest; up to a page with the header, and just over; beyond the reference block.
     for frame_bytes in [4, 8, 60, 4028, 4032, 4036, 65_532, 262_144, 262_148] {
         stream(DEVICES[0], Shape { frame_bytes, ..SHAPE }, 200);
@@ -60,7 +60,7 @@ fn those_of_every_kind_of_length_arrive_whole() {
 
 #[test]
 fn rings_of_every_length_carry_them() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for slots in [2, 4, 32, 256, 1024] {
         stream(DEVICES[0], Shape { slots, ..SHAPE }, 3 * u64::from(slots) + 1);
     }
@@ -68,7 +68,7 @@ fn rings_of_every_length_carry_them() {
 
 #[test]
 fn paced_ones_are_none_fewer_for_a_reader_that_keeps_the_engine_waiting() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = Shape { interval_us: 500, slots: 4, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);
@@ -84,7 +84,7 @@ fn paced_ones_are_none_fewer_for_a_reader_that_keeps_the_engine_waiting() {
 
 #[test]
 fn both_devices_stream_at_once() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     thread::scope(|scope| {
         for device in DEVICES {
             scope.spawn(move || stream(device, Shape { frame_bytes: 16384, ..SHAPE }, 5000));
@@ -95,7 +95,7 @@ fn both_devices_stream_at_once() {
 /// A stream that is started again counts anew; what was not taken before comes first.
 #[test]
 fn those_of_an_earlier_start_come_before_the_new() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], SHAPE);
     let mut first = Account::of(&stream, SHAPE);
     first.take_next(&mut stream);
@@ -116,7 +116,7 @@ fn those_of_an_earlier_start_come_before_the_new() {
 /// full, never sleeps, and kicks once for half of the ring.
 #[test]
 fn a_reader_behind_makes_no_call_a_frame() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = Shape { slots: 64, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);

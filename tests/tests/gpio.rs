@@ -4,7 +4,7 @@
 use dmaframe::{Policy, Shape, Stream};
 use dmaframe_tests::frames::{Account, SHAPE, next, source, start};
 use dmaframe_tests::process::{Run, Running, tell};
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 use gpiocdev::chip::chips;
 use std::process::ChildStdin;
 
@@ -28,7 +28,7 @@ impl Pin {
             })
             .expect("the SoC's gpio chip");
         let chip = chip.to_string_lossy().into_owned();
-        let (program, input) = Run::of("pin", &[&chip, &PIN.to_string()]).start_with_input();
+        let (program, input) = Run::of("drive_pin", &[&chip, &PIN.to_string()]).start_with_input();
         let mut pin = Self { program, input };
         pin.set(0);
         pin
@@ -75,13 +75,13 @@ fn levels_are_followed(shape: Shape) {
 
 #[test]
 fn pulses_of_another_program_are_seen() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     levels_are_followed(Shape { source: source(DEVICES[0], "gpio"), ..SHAPE });
 }
 
 #[test]
 fn pulses_are_seen_in_paced_frames() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "gpio");
     levels_are_followed(Shape { source, interval_us: 1000, policy: Policy::Drop, ..SHAPE });
 }
@@ -89,7 +89,7 @@ fn pulses_are_seen_in_paced_frames() {
 /// Many pulses, of which each is longer than it takes to see it: as many edges as were made.
 #[test]
 fn edges_are_as_many_as_were_made() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = Shape { source: source(DEVICES[1], "gpio"), frame_bytes: 64, ..SHAPE };
     let mut pin = Pin::new();
     let mut stream = start(DEVICES[1], shape);

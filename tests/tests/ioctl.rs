@@ -5,7 +5,7 @@ use dmaframe_abi::stream::{FRAME_BYTES_MAX, State};
 use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, Stats, field_name};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 use nix::errno::Errno;
 
 /// What no device can have.
@@ -45,7 +45,7 @@ fn state(raw: &Raw) -> u32 {
 
 #[test]
 fn configure_refuses_what_cannot_be_had() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (what, config) in BAD {
         assert_eq!(raw.configure(*config), Err(Errno::EINVAL), "{what}");
@@ -63,7 +63,7 @@ fn configure_refuses_what_cannot_be_had() {
 
 #[test]
 fn configure_says_what_ring_was_made() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (frame_bytes, slots, stride) in [(4, 2, 4096), (4032, 16, 4096), (4036, 1024, 8192)] {
         let made = raw.configure(Config { frame_bytes, slots, ..GOOD }).unwrap();
@@ -83,7 +83,7 @@ fn configure_says_what_ring_was_made() {
 
 #[test]
 fn requests_out_of_order_are_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     assert_eq!(raw.request(uapi::START, 0), Err(Errno::ENODATA), "START before CONFIGURE");
     assert_eq!(raw.request(uapi::KICK, 0), Err(Errno::ENODATA), "KICK before CONFIGURE");
@@ -103,7 +103,7 @@ fn requests_out_of_order_are_refused() {
 
 #[test]
 fn arguments_where_none_belongs_are_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(GOOD).unwrap();
     for request in [uapi::START, uapi::STOP, uapi::KICK] {
@@ -119,7 +119,7 @@ fn arguments_where_none_belongs_are_refused() {
 
 #[test]
 fn requests_that_are_not_known_are_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     // Big enough for whatever a driver might take one of these for.
     let memory = Mapping::anonymous(PAGE, libc::PROT_READ | libc::PROT_WRITE);
@@ -138,7 +138,7 @@ fn requests_that_are_not_known_are_refused() {
 
 #[test]
 fn bad_addresses_are_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let unmapped = {
         let gone = Mapping::anonymous(PAGE, libc::PROT_READ | libc::PROT_WRITE);
@@ -171,7 +171,7 @@ fn bad_addresses_are_refused() {
 
 #[test]
 fn sources_are_told_and_bad_questions_refused() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let count = raw.exchange(uapi::GET_INFO, Info::default()).unwrap().sources;
     let ask = |given: SourceInfo| raw.exchange(uapi::GET_SOURCE, given);
@@ -217,7 +217,7 @@ fn sources_are_told_and_bad_questions_refused() {
 
 #[test]
 fn info_and_statistics_have_nothing_in_what_is_reserved() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (device, channel) in (0..).zip([4, 5]) {
         let (raw, _) = Raw::streaming(DEVICES[device as usize], QUIET);
         let dirty = Info { reserved: [u64::MAX; 6], ..Info::default() };

@@ -6,7 +6,7 @@ use dmaframe_abi::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STO
 use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, wait};
 use libc::{MAP_PRIVATE, MAP_SHARED, PROT_EXEC, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
@@ -26,7 +26,7 @@ fn regions(slots_bytes: usize) -> [(&'static str, u64, usize); 3] {
 
 #[test]
 fn none_is_had_before_configure() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (name, offset, bytes) in regions(PAGE) {
         let refused = Mapping::read_only(&raw, offset, bytes).map(drop);
@@ -36,7 +36,7 @@ fn none_is_had_before_configure() {
 
 #[test]
 fn the_drivers_are_not_writable() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in [regions(slots_bytes)[0], regions(slots_bytes)[2]] {
         for protection in [PROT_WRITE, PROT_READ | PROT_WRITE] {
@@ -53,7 +53,7 @@ fn the_drivers_are_not_writable() {
 
 #[test]
 fn none_is_executable() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
         let refused =
@@ -66,7 +66,7 @@ fn none_is_executable() {
 
 #[test]
 fn none_is_private() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
         for protection in [PROT_READ, PROT_READ | PROT_WRITE] {
@@ -78,7 +78,7 @@ fn none_is_private() {
 
 #[test]
 fn none_is_had_elsewhere_or_longer_than_it_is() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots) = configured();
     let page = PAGE as u64;
     for (what, offset, bytes) in [
@@ -103,7 +103,7 @@ fn none_is_had_elsewhere_or_longer_than_it_is() {
 
 #[test]
 fn none_grows() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
         let mut mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
@@ -114,7 +114,7 @@ fn none_grows() {
 /// A debugger's way of writing does not ask for protection.
 #[test]
 fn the_drivers_are_not_written_through_proc() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
     for (name, offset, bytes) in [regions(slots_bytes)[0], regions(slots_bytes)[2]] {
@@ -127,7 +127,7 @@ fn the_drivers_are_not_written_through_proc() {
 
 #[test]
 fn the_geometry_is_in_meta() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let config = Config { source: 1, frame_bytes: 5000, slots: 8, policy: 1, ..GOOD };
     let made = raw.configure(Config { interval_us: 1000, ..config }).unwrap();
@@ -157,7 +157,7 @@ fn the_geometry_is_in_meta() {
 
 #[test]
 fn fresh_memory_holds_nothing_of_other_programs() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes).into_iter().skip(1) {
         let mapping = Mapping::read_only(&raw, offset, bytes).unwrap();
@@ -167,7 +167,7 @@ fn fresh_memory_holds_nothing_of_other_programs() {
 
 #[test]
 fn a_part_of_the_slots_is_had_by_its_offset() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, made) = Raw::streaming(DEVICES[0], GOOD);
     let stride = made.slot_stride as usize;
     let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
@@ -185,7 +185,7 @@ fn a_part_of_the_slots_is_had_by_its_offset() {
 
 #[test]
 fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     raw.request(uapi::START, 0).unwrap();
     assert!(wait::wake(&raw).contains(PollFlags::POLLIN));
@@ -209,7 +209,7 @@ fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
 /// Who may open the device must not be able to take all the kernel's memory.
 #[test]
 fn those_of_replaced_rings_hold_a_limited_memory() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let quarter = Config { frame_bytes: (1 << 20) - 64, slots: 64, ..GOOD };
     let mut held = Vec::new();
@@ -230,7 +230,7 @@ fn those_of_replaced_rings_hold_a_limited_memory() {
 /// A mapping keeps the file open: the device is free only when it is gone.
 #[test]
 fn they_keep_the_device_taken() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = configured();
     let mapping = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
     drop(raw);
@@ -242,7 +242,7 @@ fn they_keep_the_device_taken() {
 /// A file that was opened to be read alone gives what is to be read.
 #[test]
 fn a_file_opened_read_only_gives_the_drivers() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open_read_only(DEVICES[0]);
     let slots_bytes = raw.configure(GOOD).unwrap().slots_bytes as usize;
     let protection = PROT_READ | PROT_WRITE;

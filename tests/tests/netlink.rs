@@ -10,7 +10,7 @@ use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Done, Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use serde_json::{Value, json};
 use std::sync::Once;
@@ -58,13 +58,32 @@ fn fresh(id: u32) -> Value {
         "slots": 16,
         "policy": "backpressure",
         "interval-us": 0,
+        "engine": "bcm2835-dma",
+        "frame-bytes-max": 16 << 20,
+        "frame-granularity": 4,
+        "slots-max": 1024,
+        "ring-bytes-max": 256 << 20,
+        "interval-us-min": 50,
+        "interval-us-max": 60_000_000,
+        "stamp-hz": 1_000_000,
     })
 }
 
 /// `all` without what a stream before may have left: the counters and the fault.
 fn without_counters(mut all: Value) -> Value {
     let object = all.as_object_mut().unwrap();
-    for counter in ["frames", "lost", "bytes", "errors"] {
+    for counter in [
+        "frames",
+        "lost",
+        "bytes",
+        "errors",
+        "overruns",
+        "chains",
+        "interrupts",
+        "kicks",
+        "bad-consumer",
+        "error-bits",
+    ] {
         assert!(object.remove(counter).unwrap().is_u64(), "{counter}");
     }
     assert!(object.remove("fault").unwrap().is_string());
@@ -73,7 +92,7 @@ fn without_counters(mut all: Value) -> Value {
 
 #[test]
 fn the_kernels_client_gets_a_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for id in [0, 1] {
         let question = json!({ "id": id }).to_string();
         let done = ynl(&["--do", "device-get", "--json", &question]).finish();
@@ -83,15 +102,60 @@ fn the_kernels_client_gets_a_device() {
 
 #[test]
 fn the_kernels_client_dumps_all() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let all = answer(&ynl(&["--dump", "device-get"]).finish());
     let all: Vec<_> = all.as_array().unwrap().iter().cloned().map(without_counters).collect();
     assert_eq!(all, [fresh(0), fresh(1)]);
 }
 
 #[test]
-fn the_kernels_client_is_told_what_is_wrong() {
+fn the_kernels_client_sees_who_has_a_device_open() {
     let _turn = Turn::take();
+    let raw = Raw::open(DEVICES[1]);
+    let question = json!({ "id": 1 }).to_string();
+    let device = answer(&ynl(&["--do", "device-get", "--json", &question]).finish());
+    assert_eq!(device["owner-pid"], std::process::id());
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(device["owner-comm"], comm.trim_end());
+    let sysfs =
+        |name: &str| std::fs::read_to_string(format!("/sys/class/misc/dmaframe1/{name}")).unwrap();
+    assert_eq!(sysfs("owner_pid"), format!("{}\n", std::process::id()));
+    assert_eq!(sysfs("owner_comm"), comm);
+    drop(raw);
+    let device = answer(&ynl(&["--do", "device-get", "--json", &question]).finish());
+    assert!(device.get("owner-pid").is_none() && device.get("owner-comm").is_none(), "{device}");
+    assert_eq!((sysfs("owner_pid").as_str(), sysfs("owner_comm").as_str()), ("0\n", "\n"));
+}
+
+/// What the node's own GET_SOURCE tells, for every device.
+#[test]
+fn the_kernels_client_dumps_the_sources() {
+    let _turn = Turn::take();
+    let all = answer(&ynl(&["--dump", "source-get"]).finish());
+    let mut expected = Vec::new();
+    for (device, path) in DEVICES.into_iter().enumerate() {
+        for source in dmaframe::Device::open(path).unwrap().sources().unwrap() {
+            expected.push(json!({
+                "device": device,
+                "index": source.index,
+                "name": source.name,
+                "bus": source.bus,
+                "bytes": source.bytes,
+                "width": source.width,
+                "dreq": source.dreq,
+                "flags": u32::from(source.increments) | u32::from(source.pattern) << 1,
+                "frame-bytes": source.frame_bytes,
+                "frame-bytes-max": source.frame_bytes_max,
+                "interval-us": source.interval_us,
+            }));
+        }
+    }
+    assert_eq!(all, Value::Array(expected));
+}
+
+#[test]
+fn the_kernels_client_is_told_what_is_wrong() {
+    let _board = BoardLock::acquire();
     for (question, words) in [
         (json!({ "id": 7 }), "there is no device 7: No such device"),
         (json!({}), "the attribute id is missing: which device?: Invalid argument"),
@@ -108,7 +172,7 @@ fn the_kernels_client_is_told_what_is_wrong() {
 
 #[test]
 fn the_kernels_client_sets() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let given = json!({
         "id": 1, "source": "gpio", "frame-bytes": 8192, "slots": 4, "policy": "drop",
         "interval-us": 700,
@@ -133,13 +197,16 @@ fn the_kernels_client_sets() {
 
 #[test]
 fn the_kernels_client_is_told_why_it_cannot_set() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (given, words) in [
         (json!({ "id": 0, "slots": 3 }), "slots 3 is not a power of two from 2 to 1024"),
-        (json!({ "id": 0, "policy": "drop" }), "policy drop needs an interval_us"),
-        (json!({ "id": 0, "source": "none" }), "the device has no such source"),
+        (
+            json!({ "id": 0, "policy": "drop" }),
+            "policy drop needs an interval: set interval-us to 50 or more",
+        ),
+        (json!({ "id": 0, "source": "none" }), "there is no source "),
         // A part that can be had is not taken without the rest.
-        (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame_bytes 6 is not a multiple of 4"),
+        (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame-bytes 6 is not a multiple of 4"),
         (json!({ "slots": 8 }), "the attribute id is missing"),
     ] {
         let done = set(given.clone());
@@ -160,7 +227,7 @@ fn the_kernels_client_is_told_why_it_cannot_set() {
 
 #[test]
 fn others_than_root_get_and_do_not_set() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let question = ["--do", "device-get", "--json", r#"{"id": 0}"#];
     let done = ynl(&question).by(User::Outsider).finish();
     assert_eq!(answer(&done)["id"], 0);
@@ -175,7 +242,7 @@ fn others_than_root_get_and_do_not_set() {
 
 #[test]
 fn the_kernels_client_hears_events() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let listener = ynl(&["--subscribe", "events"]).start();
     // It says nothing when it begins to listen: streams come and go until it has heard one.
     let mut heard = Vec::new();
@@ -233,7 +300,7 @@ fn next_event(events: &mut Events, id: u32) -> Attributes {
 
 #[test]
 fn our_client_hears_events_in_order() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
 
     let mut stream = start(DEVICES[0], SHAPE);
@@ -270,7 +337,7 @@ fn our_client_hears_events_in_order() {
 
 #[test]
 fn statistics_come_while_a_stream_runs() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
     let _stream = start(DEVICES[1], SHAPE);
     for _ in 0..2 {
@@ -285,7 +352,7 @@ fn statistics_come_while_a_stream_runs() {
 
 #[test]
 fn unbinding_a_running_stream_says_that_it_stopped() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let _stream = start(DEVICES[0], SHAPE);
     let mut events = Client::connect().unwrap().events().unwrap();
     driver::unbind().unwrap();
@@ -298,7 +365,7 @@ fn unbinding_a_running_stream_says_that_it_stopped() {
 
 #[test]
 fn our_client_gets_and_sets() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut client = Client::connect().unwrap();
     let all = client.devices().unwrap();
     assert_eq!(all.len(), 2);
@@ -317,14 +384,14 @@ fn our_client_gets_and_sets() {
             1,
             Settings { interval_us: Some(1), ..Settings::default() },
             Errno::EINVAL,
-            "interval_us 1",
+            "interval-us 1",
         ),
         (9, Settings::default(), Errno::ENODEV, "there is no device 9"),
         (
             0,
             Settings { source: Some("x".repeat(31)), ..Settings::default() },
             Errno::EINVAL,
-            "the device has no such source",
+            "there is no source ",
         ),
     ] {
         match client.set(id, &settings) {

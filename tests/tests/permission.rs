@@ -5,14 +5,14 @@ use dmaframe::{Device, Error};
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::process::{Run, User};
 use dmaframe_tests::raw::Raw;
-use dmaframe_tests::{DEVICES, Turn, driver};
+use dmaframe_tests::{BoardLock, DEVICES, driver};
 use nix::errno::Errno;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 #[test]
 fn the_nodes_are_the_groups() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let groups = fs::read_to_string("/etc/group").unwrap();
     let group = groups.lines().find(|line| line.starts_with("dmaframe:")).expect("the group");
     let gid: u32 = group.split(':').nth(2).unwrap().parse().unwrap();
@@ -25,7 +25,7 @@ fn the_nodes_are_the_groups() {
 /// The kernel alone, before anything gives the nodes an owner.
 #[test]
 fn the_world_has_nothing_when_the_nodes_appear() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     driver::unbind().unwrap();
     driver::bind_alone().unwrap();
     for device in DEVICES {
@@ -36,7 +36,7 @@ fn the_world_has_nothing_when_the_nodes_appear() {
 
 #[test]
 fn a_member_streams() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for device in DEVICES {
         let arguments = ["stream", "--device", device, "--frames", "50", "--verify"];
         let done = Run::dmaframe(&arguments).by(User::Member).finish();
@@ -47,7 +47,7 @@ fn a_member_streams() {
 
 #[test]
 fn an_outsider_is_told_how_to_become_a_member() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for device in DEVICES {
         for arguments in [&["info", "--device", device][..], &["stream", "--device", device]] {
             let done = Run::dmaframe(arguments).by(User::Outsider).finish();
@@ -62,7 +62,7 @@ fn an_outsider_is_told_how_to_become_a_member() {
 
 #[test]
 fn a_second_opener_is_told_that_it_is_busy() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (device, other) in [(DEVICES[0], DEVICES[1]), (DEVICES[1], DEVICES[0])] {
         let first = Device::open(device).unwrap();
         for _ in 0..2 {
@@ -87,7 +87,7 @@ fn a_second_opener_is_told_that_it_is_busy() {
 /// A file that was inherited or duplicated is the same opener; the last copy frees the device.
 #[test]
 fn a_copy_of_the_file_keeps_the_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let copy = raw.file().try_clone().unwrap();
     drop(raw);

@@ -4,7 +4,7 @@
 use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, wait};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::PollFlags;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -18,7 +18,7 @@ const READABLE: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLRDNORM);
 
 #[test]
 fn it_tells_what_a_reader_would_find() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     assert_eq!(wait::events(&raw), PollFlags::empty(), "idle");
     raw.configure(QUIET).unwrap();
@@ -34,7 +34,7 @@ fn it_tells_what_a_reader_would_find() {
 
 #[test]
 fn it_sleeps_until_a_frame_comes() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = dmaframe::Shape { interval_us: 20_000, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);
@@ -52,7 +52,7 @@ fn it_sleeps_until_a_frame_comes() {
 /// What was taken from the ring without a call is not reported as ready.
 #[test]
 fn it_knows_what_was_returned_without_a_call() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw_shape = Config { interval_us: 1_000_000, ..GOOD };
     let shape = dmaframe::Shape { interval_us: raw_shape.interval_us, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
@@ -70,7 +70,7 @@ fn it_knows_what_was_returned_without_a_call() {
 
 #[test]
 fn it_wakes_at_a_stop() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
@@ -98,7 +98,7 @@ fn wait_on(epoll: &Epoll, timeout: EpollTimeout) -> Option<EpollEvent> {
 
 #[test]
 fn epoll_reports_a_level() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let epoll = epoll_for(&raw, EpollFlags::EPOLLIN);
     assert_eq!(wait_on(&epoll, EpollTimeout::ZERO), None, "idle");
@@ -113,7 +113,7 @@ fn epoll_reports_a_level() {
 
 #[test]
 fn epoll_reports_each_edge() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(Config { interval_us: 10_000, slots: 1024, ..GOOD }).unwrap();
     raw.request(uapi::START, 0).unwrap();
@@ -134,7 +134,7 @@ extern "C" fn count(_: libc::c_int) {
 
 #[test]
 fn a_signal_comes_for_each_change() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler only adds to an atomic.
     unsafe { sigaction(Signal::SIGIO, &action) }.unwrap();

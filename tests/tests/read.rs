@@ -9,7 +9,7 @@ use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Run, User};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
-use dmaframe_tests::{DEVICES, Turn, wait};
+use dmaframe_tests::{BoardLock, DEVICES, wait};
 use nix::errno::Errno;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
@@ -45,7 +45,7 @@ fn account(raw: &Raw, shape: Shape) -> Account {
 
 #[test]
 fn the_first_one_starts_a_stream_of_the_settings() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let sysfs = Attributes::of(0);
     sysfs.write(Attribute::FrameBytes, 128).unwrap();
     sysfs.write(Attribute::Slots, 4).unwrap();
@@ -65,7 +65,7 @@ fn the_first_one_starts_a_stream_of_the_settings() {
 
 #[test]
 fn it_gives_as_many_whole_frames_as_fit() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     fill(&raw, 16);
     let mut account = account(&raw, SHAPE);
@@ -83,7 +83,7 @@ fn it_gives_as_many_whole_frames_as_fit() {
 
 #[test]
 fn a_short_buffer_gets_a_part_and_the_next_read_the_rest() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = account(&raw, SHAPE);
     for room in [1, 63, 64, 1000, FRAME - 1, FRAME] {
@@ -103,7 +103,7 @@ fn a_short_buffer_gets_a_part_and_the_next_read_the_rest() {
 /// What `head`, `od`, `dd` and a buffered reader of stdio do: 4,096 bytes at a time.
 #[test]
 fn reads_of_any_length_make_the_same_stream_of_bytes() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let mut stream = Vec::new();
     let mut buffer = [0; 4096];
@@ -121,7 +121,7 @@ fn reads_of_any_length_make_the_same_stream_of_bytes() {
 
 #[test]
 fn a_refused_read_leaves_no_stream() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     assert_eq!(read(&raw, &mut []), Ok(0));
     assert_eq!(read_to(&raw, 0, FRAME), Err(Errno::EFAULT));
@@ -135,7 +135,7 @@ fn a_refused_read_leaves_no_stream() {
 
 #[test]
 fn a_bad_address_costs_no_frame() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = account(&raw, SHAPE);
     let gone = Mapping::anonymous(2 * PAGE, libc::PROT_READ).address();
@@ -160,7 +160,7 @@ fn protect_second_page(mapping: &Mapping) {
 /// What was given before the address turned bad was given: it is counted, and not lost.
 #[test]
 fn an_address_that_turns_bad_ends_the_frames_before_it() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], Config { frame_bytes: 1984, ..GOOD });
     fill(&raw, 16);
     let shape = Shape { frame_bytes: 1984, ..SHAPE };
@@ -178,7 +178,7 @@ fn an_address_that_turns_bad_ends_the_frames_before_it() {
 
 #[test]
 fn without_waiting_it_says_that_nothing_is_there() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
     raw.configure(QUIET).unwrap();
     raw.request(uapi::START, 0).unwrap();
@@ -192,7 +192,7 @@ fn without_waiting_it_says_that_nothing_is_there() {
 
 #[test]
 fn without_waiting_it_gives_what_is_there() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
     raw.configure(GOOD).unwrap();
     raw.request(uapi::START, 0).unwrap();
@@ -210,7 +210,7 @@ fn without_waiting_it_gives_what_is_there() {
 
 #[test]
 fn it_sleeps_until_a_frame_comes() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], Config { interval_us: 20_000, ..GOOD });
     let mut account = account(&raw, SHAPE);
     let mut buffer = vec![0; 16 * FRAME];
@@ -223,7 +223,7 @@ fn it_sleeps_until_a_frame_comes() {
 
 #[test]
 fn after_a_stop_it_gives_the_rest_and_then_nothing() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     fill(&raw, 16);
     raw.request(uapi::STOP, 0).unwrap();
@@ -265,7 +265,7 @@ fn while_asleep(
 
 #[test]
 fn a_second_thread_is_told_that_one_reads() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let first = while_asleep(&raw, |_| {
         assert_eq!(read(&raw, &mut [0; FRAME]), Err(Errno::EBUSY));
@@ -278,7 +278,7 @@ extern "C" fn heard(_: libc::c_int) {}
 
 #[test]
 fn a_signal_ends_its_sleep() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let action = SigAction::new(SigHandler::Handler(heard), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
@@ -289,7 +289,7 @@ fn a_signal_ends_its_sleep() {
 
 #[test]
 fn an_ordinary_program_reads_frames() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let file = "/tmp/frames";
     let sizes = ["if=/dev/dmaframe1", &format!("of={file}"), "bs=4160", "count=50"];
     let done = Run::of("dd", &sizes).by(User::Root).finish();

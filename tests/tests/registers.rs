@@ -2,7 +2,7 @@
 //! The engine's registers, as debugfs shows them.
 
 use dmaframe_tests::frames::{Account, SHAPE, start};
-use dmaframe_tests::{DEVICES, Turn, driver};
+use dmaframe_tests::{BoardLock, DEVICES, driver};
 use nix::errno::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ fn registers(id: usize) -> BTreeMap<&'static str, u32> {
 
 #[test]
 fn they_are_those_of_the_channel_that_works() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let idle = registers(1);
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
@@ -54,7 +54,7 @@ fn they_are_those_of_the_channel_that_works() {
 
 #[test]
 fn they_go_with_the_device() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut open = File::open(file(0)).unwrap();
     driver::unbind().unwrap();
     let read = open.read(&mut [0; 512]).unwrap_err();
@@ -70,7 +70,7 @@ fn they_go_with_the_device() {
 
 #[test]
 fn they_may_be_read_while_the_device_goes() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let done = AtomicBool::new(false);
     let (whole, absent) = thread::scope(|scope| {
         let reader = scope.spawn(|| {

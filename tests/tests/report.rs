@@ -2,7 +2,7 @@
 //! The report: one file that tells all about a board.
 
 use dmaframe_tests::process::Run;
-use dmaframe_tests::{LIMIT, Turn};
+use dmaframe_tests::{BoardLock, LIMIT};
 use std::fs;
 
 fn section<'a>(report: &'a str, name: &str) -> &'a str {
@@ -13,7 +13,7 @@ fn section<'a>(report: &'a str, name: &str) -> &'a str {
 
 #[test]
 fn a_report_has_every_part() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let file = "/tmp/report";
     let done = Run::dmaframe(&["report", "--output", file]).within(10 * LIMIT).finish();
     assert_eq!((done.status.code(), &*done.stdout), (Some(0), ""), "{done:?}");
@@ -43,7 +43,7 @@ fn a_report_has_every_part() {
 
 #[test]
 fn a_device_in_use_is_named_and_leaves_the_rest() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let stream = Run::dmaframe(&["stream", "--stats"]).start();
     stream.error_line();
     let done = Run::dmaframe(&["report", "--quick"]).finish();

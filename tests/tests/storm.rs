@@ -3,10 +3,10 @@
 //! `storm --calls 1000000 --seed S`.
 
 use dmaframe_abi::stream::State;
+use dmaframe_tests::background_stream::check_streams;
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, LIMIT, Turn, Witness};
+use dmaframe_tests::{BackgroundStream, BoardLock, DEVICES, LIMIT};
 
 fn storm(arguments: &[&str]) {
     let done = Run::of("storm", arguments).within(10 * LIMIT).finish();
@@ -16,25 +16,25 @@ fn storm(arguments: &[&str]) {
 
 #[test]
 fn on_both_devices() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     storm(&["--seed", "20240229", "--calls", "20000", "--processes", "4"]);
-    ordinary(&DEVICES);
+    check_streams(&DEVICES);
 }
 
 #[test]
 fn beside_a_stream() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     storm(&["--seed", "31", "--calls", "12000", "--processes", "3", "--device", DEVICES[0]]);
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 /// Debian's own stressor of device nodes: four processes, each with threads of its own.
 #[test]
 fn of_stress_ng() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     let arguments = ["--dev", "4", "--dev-file", DEVICES[0], "--timeout", "20s", "--metrics"];
     let done = Run::of("stress-ng", &arguments).finish();
     assert!(done.status.success(), "{done:?}");
@@ -44,6 +44,6 @@ fn of_stress_ng() {
     raw.configure(GOOD).unwrap();
     assert_eq!(raw.stats().state, State::Configured as u32);
     drop(raw);
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }

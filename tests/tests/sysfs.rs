@@ -4,11 +4,11 @@
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, Shape};
 use dmaframe_abi::uapi::{self, Config};
+use dmaframe_tests::board_lock::DEFAULTS;
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::process::{Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::turn::DEFAULTS;
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 use nix::errno::Errno;
 use std::fs;
 
@@ -31,7 +31,7 @@ fn write(id: u32, attribute: Attribute, value: &str) -> Result<(), Errno> {
 
 #[test]
 fn each_file_holds_one_line() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for id in [0, 1] {
         for attribute in Attribute::ALL {
             let text = fs::read_to_string(path(id, attribute.name())).unwrap();
@@ -44,7 +44,7 @@ fn each_file_holds_one_line() {
 
 #[test]
 fn settings_are_what_the_device_tree_says_at_first() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for id in [0, 1] {
         for (attribute, value) in DEFAULTS {
             let name = attribute.name();
@@ -56,7 +56,7 @@ fn settings_are_what_the_device_tree_says_at_first() {
 
 #[test]
 fn settings_that_are_written_are_those_of_the_next_stream() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let sysfs = Attributes::of(1);
     for (attribute, value) in [
         (Attribute::IntervalUs, "2000"),
@@ -85,7 +85,7 @@ fn settings_that_are_written_are_those_of_the_next_stream() {
 
 #[test]
 fn values_that_cannot_be_had_are_refused_and_change_nothing() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for (attribute, values) in [
         (Attribute::Source, &["", "none", "pattern2", "Pattern", "0", "pattern gpio"][..]),
         (
@@ -115,7 +115,7 @@ fn values_that_cannot_be_had_are_refused_and_change_nothing() {
 
 #[test]
 fn settings_stand_while_a_stream_uses_them() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     // Opening alone uses nothing.
     assert_eq!(write(0, Attribute::Slots, "8"), Ok(()));
@@ -138,7 +138,7 @@ fn settings_stand_while_a_stream_uses_them() {
 
 #[test]
 fn what_is_told_cannot_be_written() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for attribute in
         [Attribute::State, Attribute::Frames, Attribute::Lost, Attribute::Bytes, Attribute::Errors]
     {
@@ -148,7 +148,7 @@ fn what_is_told_cannot_be_written() {
 
 #[test]
 fn others_than_root_read_and_do_not_write() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for user in [User::Member, User::Outsider] {
         for attribute in SETTINGS {
             let file = path(0, attribute.name());
@@ -166,7 +166,7 @@ fn others_than_root_read_and_do_not_write() {
 
 #[test]
 fn state_and_counters_follow_a_stream() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let sysfs = Attributes::of(0);
     let state = || sysfs.read(Attribute::State).unwrap();
     let device = Device::open(DEVICES[0]).unwrap();

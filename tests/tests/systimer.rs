@@ -3,7 +3,7 @@
 
 use dmaframe::{Frame, Policy, Shape};
 use dmaframe_tests::frames::{Account, SHAPE, next, source, start};
-use dmaframe_tests::{DEVICES, Turn};
+use dmaframe_tests::{BoardLock, DEVICES};
 
 /// Whether the counter can have come from `earlier` to `later`: half of its range is forward.
 fn is_forward(earlier: u32, later: u32) -> bool {
@@ -46,7 +46,7 @@ fn never_runs_backwards(shape: Shape, frames: u64) {
 
 #[test]
 fn words_never_run_backwards() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
     for frame_bytes in [4, 4096, 65536] {
         never_runs_backwards(Shape { source, frame_bytes, ..SHAPE }, 1000);
@@ -55,14 +55,14 @@ fn words_never_run_backwards() {
 
 #[test]
 fn words_of_long_frames_never_run_backwards() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
     never_runs_backwards(Shape { source, frame_bytes: 6 << 20, slots: 2, ..SHAPE }, 6);
 }
 
 #[test]
 fn words_of_paced_frames_never_run_backwards() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
     for policy in [Policy::Backpressure, Policy::Drop] {
         never_runs_backwards(Shape { source, policy, interval_us: 1000, ..SHAPE }, 200);
@@ -72,7 +72,7 @@ fn words_of_paced_frames_never_run_backwards() {
 /// The counter goes on between two paced frames: it is no memory that is read.
 #[test]
 fn words_go_on_with_time() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = Shape {
         source: source(DEVICES[0], "systimer"),
         interval_us: 5000,

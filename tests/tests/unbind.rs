@@ -8,7 +8,7 @@ use dmaframe_abi::uapi::{self, Config, SourceInfo};
 use dmaframe_tests::frames::{Account, SHAPE, next, start};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::{GOOD, QUIET, Raw};
-use dmaframe_tests::{DEVICES, LIMIT, Turn, driver, wait};
+use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use nix::unistd::gettid;
@@ -33,7 +33,7 @@ fn stream_on_both(frames: u64) {
 
 #[test]
 fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
     for _ in 0..20 {
@@ -66,7 +66,7 @@ fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
 
 #[test]
 fn every_request_says_that_the_device_is_gone() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, made) = Raw::streaming(DEVICES[0], GOOD);
     let slots = Mapping::read_only(&raw, MAP_SLOTS, made.slots_bytes as usize).unwrap();
     let mapped = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
@@ -127,7 +127,7 @@ fn woken_by_unbind<T: Send>(wait_for: impl FnOnce() -> T + Send) -> T {
 
 #[test]
 fn a_reader_asleep_in_read_wakes_up() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let read = woken_by_unbind(|| (&mut raw.file()).read(&mut [0; 8192]));
     assert_eq!(read.unwrap_err().raw_os_error(), Some(Errno::ENODEV as i32));
@@ -135,7 +135,7 @@ fn a_reader_asleep_in_read_wakes_up() {
 
 #[test]
 fn a_reader_asleep_in_poll_wakes_up() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let events = woken_by_unbind(|| wait::wake(&raw));
     assert!(events.contains(PollFlags::POLLHUP | PollFlags::POLLERR), "{events:?}");
@@ -143,7 +143,7 @@ fn a_reader_asleep_in_poll_wakes_up() {
 
 #[test]
 fn one_asleep_in_poll_before_any_stream_wakes_up() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let events = woken_by_unbind(|| wait::wake(&raw));
     assert!(events.contains(PollFlags::POLLHUP | PollFlags::POLLERR), "{events:?}");
@@ -151,7 +151,7 @@ fn one_asleep_in_poll_before_any_stream_wakes_up() {
 
 #[test]
 fn a_reader_asleep_in_the_library_wakes_up() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let shape = dmaframe::Shape { interval_us: QUIET.interval_us, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
     let woken = woken_by_unbind(move || stream.next_timeout(LIMIT).map(|frame| frame.is_ready()));
@@ -160,7 +160,7 @@ fn a_reader_asleep_in_the_library_wakes_up() {
 
 #[test]
 fn twenty_rounds_leave_a_device_that_streams() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for round in 0..20_u32 {
         let mut streams = DEVICES.map(|device| start(device, SHAPE));
         let mut accounts = [Account::of(&streams[0], SHAPE), Account::of(&streams[1], SHAPE)];
@@ -184,7 +184,7 @@ fn twenty_rounds_leave_a_device_that_streams() {
 
 #[test]
 fn a_device_that_is_open_and_idle_may_go() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     driver::unbind().unwrap();
     assert_eq!(raw.configure(GOOD), Err(Errno::ENODEV));
@@ -197,7 +197,7 @@ fn a_device_that_is_open_and_idle_may_go() {
 
 #[test]
 fn the_module_stays_while_a_file_is_open() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     assert_eq!(driver::unload(), Err(Errno::EWOULDBLOCK));
     assert_eq!(raw.stats().state, State::Running as u32);
@@ -211,7 +211,7 @@ fn the_module_stays_while_a_file_is_open() {
 
 #[test]
 fn the_module_goes_and_comes_back() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     for _ in 0..3 {
         stream_on_both(50);
         driver::unload().unwrap();
@@ -225,7 +225,7 @@ fn the_module_goes_and_comes_back() {
 /// The pattern of a frame is what the reader says it is, whatever device it came from.
 #[test]
 fn the_reference_is_the_same_after_each_bind() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let mut reference = vec![0; pattern::REFERENCE_BYTES];
     pattern::fill(&mut reference);
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How rates grow: with readers, each on a channel of its own, with frames and with slots.
 
-use crate::samples::{Samples, Turn, say};
+use crate::samples::{Samples, BoardLock, say};
 use crate::stream::{self, Flow};
 use crate::{Extent, Result};
 use std::thread;
@@ -17,14 +17,14 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..rounds {
         say("scaling", round, rounds);
         for readers in READERS {
-            let turn = Turn { measure: "readers", subject: "dmaframe", key: readers.into(), round };
+            let turn = BoardLock { measure: "readers", subject: "dmaframe", key: readers.into(), round };
             samples.add(turn, &[together(readers, extent)?])?;
         }
         for bytes in SIZES {
             let flow = alone(bytes, stream::slots(bytes), extent)?;
             let mut add = |measure, value: f64| {
                 samples
-                    .add(Turn { measure, subject: "dmaframe", key: bytes.into(), round }, &[value])
+                    .add(BoardLock { measure, subject: "dmaframe", key: bytes.into(), round }, &[value])
             };
             add("sizes", rate(&flow, bytes))?;
             let frames = flow.stats.frames as f64;
@@ -35,7 +35,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
             let flow = alone(SLOT_BYTES, slots, extent)?;
             let mut add = |measure, value: f64| {
                 samples
-                    .add(Turn { measure, subject: "dmaframe", key: slots.into(), round }, &[value])
+                    .add(BoardLock { measure, subject: "dmaframe", key: slots.into(), round }, &[value])
             };
             add("slots", rate(&flow, SLOT_BYTES))?;
             add("slot-interrupts", flow.stats.interrupts as f64 / flow.stats.frames as f64)?;

@@ -2,8 +2,9 @@
 //! Isolation: each check is a process of its own, so that none harms another, whatever happens to
 //! it, and the kernel takes back all that it had.
 
-use crate::bench::Bench;
-use crate::check::{Check, Outcome, Stop};
+use crate::check::Check;
+use crate::outcome::{Outcome, Stop};
+use crate::target::Target;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
@@ -50,7 +51,7 @@ pub(crate) fn interrupted() -> bool {
 }
 
 /// Runs a check in a process of its own.
-pub(crate) fn run(bench: &Bench, check: &Check) -> Outcome {
+pub(crate) fn run(target: &Target, check: &Check) -> Outcome {
     let (reader, writer) = pipe()?;
     // SAFETY: this program has one thread, so that its child may do all that it may.
     match unsafe { fork()? } {
@@ -58,7 +59,7 @@ pub(crate) fn run(bench: &Bench, check: &Check) -> Outcome {
             drop(reader);
             // It fails only where there is nothing to be told to.
             let _ = on_signals(SigHandler::SigDfl);
-            let _ = File::from(writer).write_all(&encoded(&judged(bench, check)));
+            let _ = File::from(writer).write_all(&encoded(&judged(target, check)));
             // SAFETY: nothing of the parent's that it left behind is to be done twice.
             unsafe { libc::_exit(0) }
         }
@@ -79,13 +80,13 @@ pub(crate) fn run(bench: &Bench, check: &Check) -> Outcome {
     }
 }
 
-fn judged(bench: &Bench, check: &Check) -> Outcome {
+fn judged(target: &Target, check: &Check) -> Outcome {
     set_hook(Box::new(|panic| {
         if let Ok(mut words) = PANIC.lock() {
             *words = panic.to_string();
         }
     }));
-    catch_unwind(AssertUnwindSafe(|| (check.run)(bench))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| (check.run)(target))).unwrap_or_else(|_| {
         let words = PANIC.lock().map(|words| words.clone()).unwrap_or_default();
         Err(Stop::Failed(words))
     })

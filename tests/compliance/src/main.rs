@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks a dmaframe device against every rule of its interfaces' documents.
 
-mod bench;
 mod check;
 mod isolation;
+mod outcome;
 mod reader;
 mod report;
 mod section;
 mod settings;
 mod sleeper;
+mod target;
 mod wire;
 
-use crate::bench::Bench;
 use crate::check::{Check, Section};
 use crate::report::{Report, Style};
 use crate::settings::Settings;
+use crate::target::Target;
 use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -109,9 +110,9 @@ fn perform(arguments: &Arguments) -> Result<ExitCode, String> {
 
     isolation::heed_signals().map_err(|errno| format!("sigaction: {errno}"))?;
     let path = path(&arguments.device);
-    let bench = Bench::discover(&path, arguments.unbind)?;
-    let settings = Settings::of(bench.sysfs());
-    let other = bench.other().ok().map(|other| Settings::of(other.sysfs()));
+    let target = Target::discover(&path, arguments.unbind)?;
+    let settings = Settings::of(target.sysfs());
+    let other = target.other().ok().map(|other| Settings::of(other.sysfs()));
     let style = Style { json: arguments.json, verbose: arguments.verbose };
     let mut report = Report::new(style);
     let mut unrestored = None;
@@ -120,8 +121,8 @@ fn perform(arguments: &Arguments) -> Result<ExitCode, String> {
             report.section(section).map_err(written)?;
         }
         for check in section.checks.iter().filter(|check| wanted(section, check)) {
-            let outcome = isolation::run(&bench, check);
-            if bench.is_root() {
+            let outcome = isolation::run(&target, check);
+            if target.is_root() {
                 for settings in [Some(&settings), other.as_ref()].into_iter().flatten() {
                     unrestored = settings.restore().err().or(unrestored);
                 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A reader that keeps to the ring's protocol by hand, so that a check may also break it.
 
-use crate::bench::{Bench, LIMIT};
-use crate::check::{Outcome, equal, failed, holds};
+use crate::outcome::{Outcome, equal, failed, holds};
+use crate::target::{LIMIT, Target};
 use dmaframe_abi::frame::{HEADER_BYTES, Header};
 use dmaframe_abi::pattern;
 use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta, NEED_KICK};
@@ -38,35 +38,35 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Opens the device and makes a ring.
-    pub(crate) fn configured(bench: &Bench, config: Config) -> Outcome<Self> {
-        Self::with(bench, bench.open()?, config)
+    pub(crate) fn configured(target: &Target, config: Config) -> Outcome<Self> {
+        Self::with(target, target.open()?, config)
     }
 
     /// Opens the device, makes a ring, and starts.
-    pub(crate) fn started(bench: &Bench, config: Config) -> Outcome<Self> {
-        let reader = Self::configured(bench, config)?;
+    pub(crate) fn started(target: &Target, config: Config) -> Outcome<Self> {
+        let reader = Self::configured(target, config)?;
         reader.start()?;
         Ok(reader)
     }
 
     /// A stream of the usual shape that has filled its ring, and waits for slots.
-    pub(crate) fn waiting(bench: &Bench) -> Outcome<Self> {
-        let reader = Self::started(bench, bench.shape())?;
+    pub(crate) fn waiting(target: &Target) -> Outcome<Self> {
+        let reader = Self::started(target, target.shape())?;
         reader.asked()?;
         Ok(reader)
     }
 
     /// Makes a ring on an open device.
-    pub(crate) fn with(bench: &Bench, raw: Raw, config: Config) -> Outcome<Self> {
+    pub(crate) fn with(target: &Target, raw: Raw, config: Config) -> Outcome<Self> {
         let made = configure(&raw, config)?;
         let consumer = Mapping::new(
             &raw,
             MAP_CONSUMER,
-            bench.page,
+            target.page,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_SHARED,
         )?;
-        let meta = Mapping::read_only(&raw, MAP_META, bench.page)?;
+        let meta = Mapping::read_only(&raw, MAP_META, target.page)?;
         let slots = Mapping::read_only(&raw, MAP_SLOTS, made.slots_bytes as usize)?;
         Ok(Self { raw, made, meta, consumer, slots })
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The report: one line a check and a closing line, or the same as JSON.
 
-use crate::check::{Check, Outcome, Section, Stop};
+use crate::check::{Check, Section};
+use crate::outcome::{Outcome, Stop};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A thread that sleeps in a call, and what wakes it.
 
-use crate::bench::LIMIT;
-use crate::check::{Outcome, failed};
+use crate::outcome::{Outcome, failed};
+use crate::target::LIMIT;
 use dmaframe_compliance::wait;
 use nix::sys::pthread::{Pthread, pthread_self};
 use nix::unistd::gettid;

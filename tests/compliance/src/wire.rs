@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Generic netlink, byte by byte: any request, and what came back as it is on the wire.
 
-use crate::bench::LIMIT;
-use crate::check::{Outcome, failed};
+use crate::outcome::{Outcome, failed};
+use crate::target::LIMIT;
 use dmaframe_abi::netlink::{Attribute, FAMILY};
 use dmaframe_compliance::wait;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};

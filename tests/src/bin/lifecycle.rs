@@ -4,7 +4,7 @@
 //! `lifecycle --unbind N --reload N --seed S` does so many cycles and prints what was seen.
 //! `lifecycle load ROLE DEVICE SEED` is one process of its load.
 
-use dmaframe_tests::Turn;
+use dmaframe_tests::BoardLock;
 use dmaframe_tests::lifecycle::{Plan, run, serve};
 use std::error::Error;
 
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match words.as_slice() {
         ["load", role, device, seed] => serve(role, device.parse()?, seed.parse()?),
         ["--unbind", unbinds, "--reload", reloads, "--seed", seed] => {
-            let _turn = Turn::take();
+            let _board = BoardLock::acquire();
             let plan =
                 Plan { unbinds: unbinds.parse()?, reloads: reloads.parse()?, seed: seed.parse()? };
             print!("{}", run(plan));

@@ -2,9 +2,10 @@
 //! Events.
 
 use super::SPECIFICATION;
-use crate::bench::{Bench, LIMIT};
-use crate::check::{Outcome, Section, check, equal, failed, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds};
 use crate::reader::{Reader, configure};
+use crate::target::{LIMIT, Target};
 use dmaframe::netlink::{Attributes, Client, Events};
 use dmaframe_abi::netlink::Event;
 use dmaframe_abi::stream::{Fault, Policy, State};
@@ -19,53 +20,53 @@ pub(super) const SECTION: Section = Section {
     name: "Events",
     document: SPECIFICATION,
     checks: &[
-        check(1, "started", "START is a started event", |bench| {
+        check(1, "started", "START is a started event", |target| {
             let mut events = listen()?;
-            let _reader = Reader::started(bench, bench.quiet())?;
-            let event = next(bench, &mut events)?;
+            let _reader = Reader::started(target, target.quiet())?;
+            let event = next(target, &mut events)?;
             equal(
                 "event and state",
                 (event.event, event.state),
                 (Some(Event::Started), Some(State::Running)),
             )
         }),
-        check(2, "stopped", "STOP is a stopped event", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(2, "stopped", "STOP is a stopped event", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
             reader.stop()?;
-            let event = next(bench, &mut events)?;
+            let event = next(target, &mut events)?;
             equal(
                 "event and state",
                 (event.event, event.state),
                 (Some(Event::Stopped), Some(State::Configured)),
             )
         }),
-        check(3, "stopped", "close(2) of a running stream is a stopped event", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(3, "stopped", "close(2) of a running stream is a stopped event", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
             drop(reader);
-            equal("event", next(bench, &mut events)?.event, Some(Event::Stopped))
+            equal("event", next(target, &mut events)?.event, Some(Event::Stopped))
         }),
-        check(4, "stopped", "STOP of what does not run is no event", |bench| {
-            let reader = Reader::configured(bench, bench.quiet())?;
+        check(4, "stopped", "STOP of what does not run is no event", |target| {
+            let reader = Reader::configured(target, target.quiet())?;
             let mut events = listen()?;
             reader.stop()?;
             reader.start()?;
-            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+            equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
-        check(5, "event", "CONFIGURE and close(2) of what does not run are no events", |bench| {
+        check(5, "event", "CONFIGURE and close(2) of what does not run are no events", |target| {
             let mut events = listen()?;
-            let raw = bench.open()?;
-            configure(&raw, bench.shape())?;
+            let raw = target.open()?;
+            configure(&raw, target.shape())?;
             drop(raw);
-            let _reader = Reader::started(bench, bench.quiet())?;
-            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+            let _reader = Reader::started(target, target.quiet())?;
+            equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
-        check(6, "error", "an impossible index is an error event with its fault", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(6, "error", "an impossible index is an error event with its fault", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
             reader.lie(1)?;
-            let event = next(bench, &mut events)?;
+            let event = next(target, &mut events)?;
             equal(
                 "event",
                 (event.event, event.fault),
@@ -73,41 +74,41 @@ pub(super) const SECTION: Section = Section {
             )?;
             equal("state", event.state, Some(State::Faulted))
         }),
-        check(7, "error", "STOP after a fault is no event", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(7, "error", "STOP after a fault is no event", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(1)?;
             let mut events = listen()?;
             reader.stop()?;
             reader.set_index(0);
             reader.start()?;
-            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+            equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
-        check(8, "overrun", "the first loss is an overrun event", |bench| {
+        check(8, "overrun", "the first loss is an overrun event", |target| {
             let mut events = listen()?;
-            let _reader = Reader::started(bench, bench.dropping())?;
-            equal("first event", next(bench, &mut events)?.event, Some(Event::Started))?;
-            let event = the(Event::Overrun, bench, &mut events)?;
+            let _reader = Reader::started(target, target.dropping())?;
+            equal("first event", next(target, &mut events)?.event, Some(Event::Started))?;
+            let event = the(Event::Overrun, target, &mut events)?;
             equal("policy", event.policy, Some(Policy::Drop))?;
             holds(event.lost > Some(0), || format!("got {event:?}"))
         }),
-        check(9, "overrun", "an overrun that goes on is one event", |bench| {
+        check(9, "overrun", "an overrun that goes on is one event", |target| {
             let mut events = listen()?;
-            let reader = Reader::started(bench, bench.dropping())?;
+            let reader = Reader::started(target, target.dropping())?;
             let lost = reader.lose_without_end()?.lost;
-            the(Event::Overrun, bench, &mut events)?;
-            while the(Event::Statistics, bench, &mut events)?.lost < Some(lost) {}
+            the(Event::Overrun, target, &mut events)?;
+            while the(Event::Statistics, target, &mut events)?.lost < Some(lost) {}
             reader.lose(lost + 50)?;
             reader.stop()?;
             loop {
-                match next(bench, &mut events)?.event {
+                match next(target, &mut events)?.event {
                     Some(Event::Stopped) => return Ok(()),
                     other => holds(other != Some(Event::Overrun), || "got another".to_owned())?,
                 }
             }
         }),
-        check(10, "overrun", "many overruns are one event a second", |bench| {
+        check(10, "overrun", "many overruns are one event a second", |target| {
             let mut events = listen()?;
-            let reader = Reader::started(bench, bench.dropping())?;
+            let reader = Reader::started(target, target.dropping())?;
             // Each time the ring is emptied, the next loss is another overrun.
             for overruns in 1..=5 {
                 reader.overrun(overruns)?;
@@ -116,7 +117,7 @@ pub(super) const SECTION: Section = Section {
             reader.stop()?;
             let (mut overruns, mut seconds) = (0, 0);
             loop {
-                match heard(bench, &mut events)?.event {
+                match heard(target, &mut events)?.event {
                     Some(Event::Overrun) => overruns += 1,
                     Some(Event::Statistics) => seconds += 1,
                     Some(Event::Stopped) => break,
@@ -127,21 +128,21 @@ pub(super) const SECTION: Section = Section {
                 format!("got {overruns} events in {seconds} seconds")
             })
         }),
-        check(11, "statistics", "statistics come while a stream runs", |bench| {
+        check(11, "statistics", "statistics come while a stream runs", |target| {
             let mut events = listen()?;
-            let _reader = Reader::started(bench, bench.quiet())?;
-            let event = the(Event::Statistics, bench, &mut events)?;
+            let _reader = Reader::started(target, target.quiet())?;
+            let event = the(Event::Statistics, target, &mut events)?;
             equal("state", event.state, Some(State::Running))
         }),
-        check(12, "statistics", "statistics come again, with higher counters", |bench| {
+        check(12, "statistics", "statistics come again, with higher counters", |target| {
             let mut events = listen()?;
-            let _reader = Reader::started(bench, bench.dropping())?;
-            let first = the(Event::Statistics, bench, &mut events)?;
-            let second = the(Event::Statistics, bench, &mut events)?;
+            let _reader = Reader::started(target, target.dropping())?;
+            let first = the(Event::Statistics, target, &mut events)?;
+            let second = the(Event::Statistics, target, &mut events)?;
             holds(second.lost > first.lost, || format!("got {second:?} after {first:?}"))
         }),
-        check(13, "statistics", "no statistics come of a stream that does not run", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(13, "statistics", "no statistics come of a stream that does not run", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.stop()?;
             let mut events = listen()?;
             let deadline = Instant::now() + QUIET;
@@ -151,14 +152,14 @@ pub(super) const SECTION: Section = Section {
                     return Ok(());
                 }
                 let event = events.next_timeout(left)?;
-                let ours = event.filter(|event| event.id == Some(bench.info.device));
+                let ours = event.filter(|event| event.id == Some(target.info.device));
                 equal("event", ours, None)?;
             }
         }),
-        check(14, PLACE, "an event has all that an answer has, and event", |bench| {
+        check(14, PLACE, "an event has all that an answer has, and event", |target| {
             let mut events = listen()?;
-            let _reader = Reader::started(bench, bench.quiet())?;
-            let event = next(bench, &mut events)?;
+            let _reader = Reader::started(target, target.quiet())?;
+            let event = next(target, &mut events)?;
             let Attributes {
                 id,
                 name,
@@ -184,31 +185,31 @@ pub(super) const SECTION: Section = Section {
                 && (policy.is_some() && kind.is_some() && fault.is_some());
             holds(all, || format!("got {event:?}"))
         }),
-        check(15, PLACE, "an event tells the device and the stream that it is of", |bench| {
+        check(15, PLACE, "an event tells the device and the stream that it is of", |target| {
             let mut events = listen()?;
-            let reader = Reader::started(bench, bench.quiet())?;
-            let event = next(bench, &mut events)?;
-            let name = format!("dmaframe{}", bench.info.device);
+            let reader = Reader::started(target, target.quiet())?;
+            let event = next(target, &mut events)?;
+            let name = format!("dmaframe{}", target.info.device);
             equal("name", event.name, Some(name))?;
-            equal("channel", event.channel, Some(bench.info.channel))?;
-            equal("source", event.source, Some(bench.source_name(reader.made.source)))?;
+            equal("channel", event.channel, Some(target.info.channel))?;
+            equal("source", event.source, Some(target.source_name(reader.made.source)))?;
             equal("slots", event.slots, Some(reader.made.slots))
         }),
-        check(16, PLACE, "a stopped event has the stream's last counters", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(16, PLACE, "a stopped event has the stream's last counters", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             let mut events = listen()?;
             reader.stop()?;
-            let event = next(bench, &mut events)?;
+            let event = next(target, &mut events)?;
             let now = reader.stats()?;
             equal("counters", (event.frames, event.bytes), (Some(now.frames), Some(now.bytes)))
         }),
-        check(17, "events", "a user without rights hears them", |bench| {
-            let reader = Reader::configured(bench, bench.quiet())?;
-            bench.become_nobody()?;
+        check(17, "events", "a user without rights hears them", |target| {
+            let reader = Reader::configured(target, target.quiet())?;
+            target.become_nobody()?;
             let mut events = listen()?;
             reader.start()?;
-            equal("event", next(bench, &mut events)?.event, Some(Event::Started))
+            equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
     ],
 };
@@ -218,12 +219,12 @@ fn listen() -> Outcome<Events> {
 }
 
 /// The next event of the device.
-fn heard(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+fn heard(target: &Target, events: &mut Events) -> Outcome<Attributes> {
     let deadline = Instant::now() + LIMIT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match events.next_timeout(left)? {
-            Some(event) if event.id == Some(bench.info.device) => return Ok(event),
+            Some(event) if event.id == Some(target.info.device) => return Ok(event),
             Some(_) => {}
             None => return Err(failed(format!("no event came within {LIMIT:?}"))),
         }
@@ -231,9 +232,9 @@ fn heard(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
 }
 
 /// The next that is not the second's statistics.
-fn next(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+fn next(target: &Target, events: &mut Events) -> Outcome<Attributes> {
     loop {
-        let event = heard(bench, events)?;
+        let event = heard(target, events)?;
         if event.event != Some(Event::Statistics) {
             return Ok(event);
         }
@@ -241,9 +242,9 @@ fn next(bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
 }
 
 /// The next of that kind.
-fn the(kind: Event, bench: &Bench, events: &mut Events) -> Outcome<Attributes> {
+fn the(kind: Event, target: &Target, events: &mut Events) -> Outcome<Attributes> {
     loop {
-        let event = heard(bench, events)?;
+        let event = heard(target, events)?;
         if event.event == Some(kind) {
             return Ok(event);
         }

@@ -2,9 +2,10 @@
 //! Headers and payloads.
 
 use super::REFERENCE;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, failed, holds, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Frame, Reader, is_pattern};
+use crate::target::Target;
 use dmaframe_abi::frame::{HEADER_BYTES, MAGIC, VERSION};
 use dmaframe_abi::pattern::REFERENCE_BYTES;
 use dmaframe_abi::uapi::Config;
@@ -20,25 +21,25 @@ pub(super) const SECTION: Section = Section {
     name: "Frames",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "Header.magic is DMAF", |bench| {
-            each(bench, |_, frame| equal("magic", frame.header.magic.get(), MAGIC))
+        check(1, PLACE, "Header.magic is DMAF", |target| {
+            each(target, |_, frame| equal("magic", frame.header.magic.get(), MAGIC))
         }),
-        check(2, PLACE, "Header.version is 1", |bench| {
-            each(bench, |_, frame| equal("version", frame.header.version.get(), VERSION))
+        check(2, PLACE, "Header.version is 1", |target| {
+            each(target, |_, frame| equal("version", frame.header.version.get(), VERSION))
         }),
-        check(3, PLACE, "Header.header_bytes is 64", |bench| {
-            each(bench, |_, frame| {
+        check(3, PLACE, "Header.header_bytes is 64", |target| {
+            each(target, |_, frame| {
                 equal("header_bytes", usize::from(frame.header.header_bytes.get()), HEADER_BYTES)
             })
         }),
-        check(4, PLACE, "Header.sequence counts from 0", |bench| {
-            each(bench, |at, frame| equal("sequence", frame.header.sequence.get(), at as u64))
+        check(4, PLACE, "Header.sequence counts from 0", |target| {
+            each(target, |at, frame| equal("sequence", frame.header.sequence.get(), at as u64))
         }),
-        check(5, PLACE, "Header.lost is 0 where nothing was lost", |bench| {
-            each(bench, |_, frame| equal("lost", frame.header.lost.get(), 0))
+        check(5, PLACE, "Header.lost is 0 where nothing was lost", |target| {
+            each(target, |_, frame| equal("lost", frame.header.lost.get(), 0))
         }),
-        check(6, PLACE, "Header.payload_bytes is the ring's frame_bytes", |bench| {
-            each(bench, |_, frame| {
+        check(6, PLACE, "Header.payload_bytes is the ring's frame_bytes", |target| {
+            each(target, |_, frame| {
                 equal(
                     "payload_bytes",
                     frame.header.payload_bytes.get() as usize,
@@ -46,21 +47,21 @@ pub(super) const SECTION: Section = Section {
                 )
             })
         }),
-        check(7, PLACE, "Header.source is the stream's, for every source", |bench| {
-            each_source(bench, |source, frame| {
+        check(7, PLACE, "Header.source is the stream's, for every source", |target| {
+            each_source(target, |source, frame| {
                 equal("source", u32::from(frame.header.source.get()), source)
             })
         }),
-        check(8, PLACE, "Header.flags is zero", |bench| {
-            each(bench, |_, frame| equal("flags", frame.header.flags.get(), 0))
+        check(8, PLACE, "Header.flags is zero", |target| {
+            each(target, |_, frame| equal("flags", frame.header.flags.get(), 0))
         }),
-        check(9, PLACE, "Header.device_end is never zero, for every source", |bench| {
-            each_source(bench, |_, frame| {
+        check(9, PLACE, "Header.device_end is never zero, for every source", |target| {
+            each_source(target, |_, frame| {
                 holds(frame.header.device_end.get() != 0, || "got 0".to_owned())
             })
         }),
-        check(10, PLACE, "Header.device_start is not after device_end", |bench| {
-            each(bench, |_, frame| {
+        check(10, PLACE, "Header.device_start is not after device_end", |target| {
+            each(target, |_, frame| {
                 let (start, end) = (frame.header.device_start.get(), frame.header.device_end.get());
                 holds(start <= end, || format!("got {start} and {end}"))
             })
@@ -69,21 +70,21 @@ pub(super) const SECTION: Section = Section {
             11,
             PLACE,
             "Header.device_start is not before the device_end of the frame before",
-            |bench| {
-                pairs(bench, |one, two| {
+            |target| {
+                pairs(target, |one, two| {
                     let (end, start) = (one.header.device_end.get(), two.header.device_start.get());
                     holds(end <= start, || format!("got {start} after {end}"))
                 })
             },
         ),
-        check(12, PLACE, "device stamps rise from frame to frame", |bench| {
-            let frames = taken(bench, bench.paced(10_000))?;
+        check(12, PLACE, "device stamps rise from frame to frame", |target| {
+            let frames = taken(target, target.paced(10_000))?;
             let stamp = |frame: Option<&Frame>| frame.map_or(0, |it| it.header.device_end.get());
             let (first, last) = (stamp(frames.first()), stamp(frames.last()));
             holds(first < last, || format!("got {first} and {last}"))
         }),
-        check(13, PLACE, "device stamps run at stamp_hz", |bench| {
-            let reader = Reader::configured(bench, bench.shape())?;
+        check(13, PLACE, "device stamps run at stamp_hz", |target| {
+            let reader = Reader::configured(target, target.shape())?;
             let slots = reader.made.slots;
             let began = monotonic_ns()?;
             reader.start()?;
@@ -98,86 +99,87 @@ pub(super) const SECTION: Section = Section {
             reader.reach(slots + 1)?;
             let next = reader.frame(slots).header.device_start.get();
             let ended = monotonic_ns()?;
-            let ticks_in = |ns: u64| ns as f64 * f64::from(bench.info.stamp_hz) / 1e9;
+            let ticks_in = |ns: u64| ns as f64 * f64::from(target.info.stamp_hz) / 1e9;
             let (least, most) = (ticks_in(kicked - full) * 0.99, ticks_in(ended - began) * 1.01);
             let ticks = next.wrapping_sub(last) as f64;
             let good = (least..=most).contains(&ticks);
             holds(good, || format!("got {ticks} ticks, not {least:.0} to {most:.0}"))
         }),
-        check(14, PLACE, "Header.published_ns lies between START and now", |bench| {
+        check(14, PLACE, "Header.published_ns lies between START and now", |target| {
             let before = monotonic_ns()?;
-            let frames = taken(bench, bench.shape())?;
+            let frames = taken(target, target.shape())?;
             let after = monotonic_ns()?;
             frames.iter().try_for_each(|frame| {
                 let at = frame.header.published_ns.get();
                 holds((before..=after).contains(&at), || format!("got {at}, not {before}..{after}"))
             })
         }),
-        check(15, PLACE, "Header.published_ns does not fall", |bench| {
-            pairs(bench, |one, two| {
+        check(15, PLACE, "Header.published_ns does not fall", |target| {
+            pairs(target, |one, two| {
                 let (one, two) = (one.header.published_ns.get(), two.header.published_ns.get());
                 holds(one <= two, || format!("got {two} after {one}"))
             })
         }),
-        check(16, PLACE, "Header.stream is that of GET_STATS", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(16, PLACE, "Header.stream is that of GET_STATS", |target| {
+            let reader = Reader::started(target, target.shape())?;
             let stream = reader.stats()?.stream;
             let frames = reader.take_all(40)?;
             frames.iter().try_for_each(|frame| equal("stream", frame.header.stream.get(), stream))
         }),
-        check(17, PLACE, "Header.reserved is zero", |bench| {
-            each(bench, |_, frame| equal("reserved", frame.header.reserved.get(), 0))
+        check(17, PLACE, "Header.reserved is zero", |target| {
+            each(target, |_, frame| equal("reserved", frame.header.reserved.get(), 0))
         }),
-        check(18, PLACE, "the payload follows the header at once", |bench| {
-            bench.pattern()?;
-            is_pattern(&taken(bench, Config { slots: 2, ..bench.shape() })?)
+        check(18, PLACE, "the payload follows the header at once", |target| {
+            target.pattern()?;
+            is_pattern(&taken(target, Config { slots: 2, ..target.shape() })?)
         }),
-        check(19, PLACE, "the shortest payload arrives whole", |bench| {
-            let unit = bench.unit(&bench.pattern()?);
-            is_pattern(&taken(bench, Config { frame_bytes: unit, ..bench.shape() })?)
+        check(19, PLACE, "the shortest payload arrives whole", |target| {
+            let unit = target.unit(&target.pattern()?);
+            is_pattern(&taken(target, Config { frame_bytes: unit, ..target.shape() })?)
         }),
-        check(20, PLACE, "payloads that end with their page arrive whole", |bench| {
-            let unit = bench.unit(&bench.pattern()?);
-            let frame_bytes = (bench.page - HEADER_BYTES) as u32 / unit * unit;
-            is_pattern(&taken(bench, Config { frame_bytes, ..bench.shape() })?)
+        check(20, PLACE, "payloads that end with their page arrive whole", |target| {
+            let unit = target.unit(&target.pattern()?);
+            let frame_bytes = (target.page - HEADER_BYTES) as u32 / unit * unit;
+            is_pattern(&taken(target, Config { frame_bytes, ..target.shape() })?)
         }),
-        check(21, PLACE, "payloads that end just after their page arrive whole", |bench| {
-            let unit = bench.unit(&bench.pattern()?);
-            let frame_bytes = (bench.page - HEADER_BYTES) as u32 / unit * unit + unit;
-            is_pattern(&taken(bench, Config { frame_bytes, ..bench.shape() })?)
+        check(21, PLACE, "payloads that end just after their page arrive whole", |target| {
+            let unit = target.unit(&target.pattern()?);
+            let frame_bytes = (target.page - HEADER_BYTES) as u32 / unit * unit + unit;
+            is_pattern(&taken(target, Config { frame_bytes, ..target.shape() })?)
         }),
-        check(22, PLACE, "payloads longer than the pattern's block arrive whole", |bench| {
-            let unit = bench.unit(&bench.pattern()?);
+        check(22, PLACE, "payloads longer than the pattern's block arrive whole", |target| {
+            let unit = target.unit(&target.pattern()?);
             let frame_bytes = (REFERENCE_BYTES as u32 / unit + 1) * unit;
-            let reader = Reader::started(bench, Config { frame_bytes, slots: 4, ..bench.shape() })?;
+            let reader =
+                Reader::started(target, Config { frame_bytes, slots: 4, ..target.shape() })?;
             is_pattern(&reader.take_all(6)?)
         }),
-        check(23, PLACE, "the longest payload arrives whole", |bench| {
-            let unit = bench.unit(&bench.pattern()?);
-            let frame_bytes = bench.info.frame_bytes_max / unit * unit;
-            let config = Config { frame_bytes, slots: 2, ..bench.shape() };
-            let raw = bench.open()?;
+        check(23, PLACE, "the longest payload arrives whole", |target| {
+            let unit = target.unit(&target.pattern()?);
+            let frame_bytes = target.info.frame_bytes_max / unit * unit;
+            let config = Config { frame_bytes, slots: 2, ..target.shape() };
+            let raw = target.open()?;
             if raw.configure(config) == Err(Errno::ENOMEM) {
                 return skipped("no memory for it");
             }
-            let reader = Reader::with(bench, raw, config)?;
+            let reader = Reader::with(target, raw, config)?;
             reader.start()?;
             is_pattern(&reader.take_all(2)?)
         }),
-        check(24, PLACE, "payloads in the longest ring arrive whole", |bench| {
-            bench.pattern()?;
-            let slots = bench.info.slots_max;
-            let reader = Reader::started(bench, Config { slots, ..bench.shape() })?;
+        check(24, PLACE, "payloads in the longest ring arrive whole", |target| {
+            target.pattern()?;
+            let slots = target.info.slots_max;
+            let reader = Reader::started(target, Config { slots, ..target.shape() })?;
             for _ in 0..slots + 8 {
                 is_pattern(&[reader.take()?])?;
             }
             Ok(())
         }),
-        check(25, PLACE, "every source gives frames with what GET_SOURCE says of it", |bench| {
-            for source in &bench.sources {
+        check(25, PLACE, "every source gives frames with what GET_SOURCE says of it", |target| {
+            for source in &target.sources {
                 let (frame_bytes, interval_us) = (source.frame_bytes, source.interval_us);
-                let config = Config { frame_bytes, interval_us, ..bench.shape_of(source) };
-                let frames = Reader::started(bench, config)?.take_all(3)?;
+                let config = Config { frame_bytes, interval_us, ..target.shape_of(source) };
+                let frames = Reader::started(target, config)?.take_all(3)?;
                 let last = frames.last().ok_or_else(|| failed("got no frame"))?;
                 equal("sequence", last.header.sequence.get(), 2)?;
             }
@@ -186,23 +188,23 @@ pub(super) const SECTION: Section = Section {
     ],
 };
 
-fn taken(bench: &Bench, config: Config) -> Outcome<Vec<Frame>> {
-    Reader::started(bench, config)?.take_all(40)
+fn taken(target: &Target, config: Config) -> Outcome<Vec<Frame>> {
+    Reader::started(target, config)?.take_all(40)
 }
 
-fn each(bench: &Bench, holds: impl Fn(usize, &Frame) -> Outcome) -> Outcome {
-    let frames = taken(bench, bench.shape())?;
+fn each(target: &Target, holds: impl Fn(usize, &Frame) -> Outcome) -> Outcome {
+    let frames = taken(target, target.shape())?;
     frames.iter().enumerate().try_for_each(|(at, frame)| holds(at, frame))
 }
 
-fn pairs(bench: &Bench, holds: impl Fn(&Frame, &Frame) -> Outcome) -> Outcome {
-    let frames = taken(bench, bench.shape())?;
+fn pairs(target: &Target, holds: impl Fn(&Frame, &Frame) -> Outcome) -> Outcome {
+    let frames = taken(target, target.shape())?;
     frames.windows(2).try_for_each(|pair| holds(&pair[0], &pair[1]))
 }
 
-fn each_source(bench: &Bench, holds: impl Fn(u32, &Frame) -> Outcome) -> Outcome {
-    for source in &bench.sources {
-        let frames = Reader::started(bench, bench.shape_of(source))?.take_all(5)?;
+fn each_source(target: &Target, holds: impl Fn(u32, &Frame) -> Outcome) -> Outcome {
+    for source in &target.sources {
+        let frames = Reader::started(target, target.shape_of(source))?.take_all(5)?;
         frames.iter().try_for_each(|frame| holds(source.index, frame))?;
     }
     Ok(())

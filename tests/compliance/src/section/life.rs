@@ -2,7 +2,8 @@
 //! States, and what leads from one to another.
 
 use super::REFERENCE;
-use crate::check::{Section, check, equal, failed, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{equal, failed, holds, refused};
 use crate::reader::{Reader, configure, state, stats};
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi;
@@ -18,52 +19,52 @@ pub(super) const SECTION: Section = Section {
     name: "Life cycle",
     document: REFERENCE,
     checks: &[
-        check(1, "START", "START without a stream fails with ENODATA", |bench| {
-            refused(bench.open()?.request(uapi::START, 0), Errno::ENODATA)
+        check(1, "START", "START without a stream fails with ENODATA", |target| {
+            refused(target.open()?.request(uapi::START, 0), Errno::ENODATA)
         }),
-        check(2, PLACE, "START leads from configured to running", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(2, PLACE, "START leads from configured to running", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(3, "START", "START of a running stream fails with EBUSY", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(3, "START", "START of a running stream fails with EBUSY", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)
         }),
-        check(4, "START", "START that was refused begins no new stream", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(4, "START", "START that was refused begins no new stream", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let before = reader.stats()?;
             refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)?;
             let after = reader.stats()?;
             equal("stream and state", (after.stream, after.state), (before.stream, before.state))
         }),
-        check(5, PLACE, "STOP leads from running to configured", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(5, PLACE, "STOP leads from running to configured", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.stop()?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(6, "STOP", "STOP of an idle device is no error, and leaves it", |bench| {
-            let raw = bench.open()?;
+        check(6, "STOP", "STOP of an idle device is no error, and leaves it", |target| {
+            let raw = target.open()?;
             raw.request(uapi::STOP, 0)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(7, "STOP", "STOP of a configured stream is no error, and leaves it", |bench| {
-            let reader = Reader::configured(bench, bench.shape())?;
+        check(7, "STOP", "STOP of a configured stream is no error, and leaves it", |target| {
+            let reader = Reader::configured(target, target.shape())?;
             reader.stop()?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(8, "STOP", "STOP twice is no error", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(8, "STOP", "STOP twice is no error", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.stop()?;
             reader.stop()
         }),
-        check(9, "STOP", "STOP leaves a faulted stream faulted", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(9, "STOP", "STOP leaves a faulted stream faulted", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             reader.stop()?;
             equal("state", reader.state()?, State::Faulted as u32)
         }),
-        check(10, "STOP", "frames completed before STOP stay ready", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(10, "STOP", "frames completed before STOP stay ready", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.stop()?;
             let frames = reader.take_rest()?;
@@ -71,8 +72,8 @@ pub(super) const SECTION: Section = Section {
             let last = frames.last().ok_or_else(|| failed("got no frame"))?;
             equal("sequence", last.header.sequence.get(), u64::from(reader.made.slots) - 1)
         }),
-        check(11, "STOP", "no frame is published after STOP", |bench| {
-            let reader = Reader::started(bench, bench.paced(1000))?;
+        check(11, "STOP", "no frame is published after STOP", |target| {
+            let reader = Reader::started(target, target.paced(1000))?;
             reader.take()?;
             reader.stop()?;
             let before = reader.producer();
@@ -81,75 +82,75 @@ pub(super) const SECTION: Section = Section {
             sleep(Duration::from_millis(200));
             equal("producer", reader.producer(), before)
         }),
-        check(12, PLACE, "START leads from stopped to running again", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(12, PLACE, "START leads from stopped to running again", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.stop()?;
             reader.start()?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(13, PLACE, "an impossible index leads from running to faulted", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(13, PLACE, "an impossible index leads from running to faulted", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             equal("state", reader.state()?, State::Faulted as u32)
         }),
-        check(14, PLACE, "START leads from faulted to running", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(14, PLACE, "START leads from faulted to running", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.lie(reader.producer().wrapping_add(1))?;
             reader.set_index(0);
             reader.start()?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(15, PLACE, "CONFIGURE leads from faulted to configured", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(15, PLACE, "CONFIGURE leads from faulted to configured", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
-            configure(&reader.raw, bench.shape())?;
+            configure(&reader.raw, target.shape())?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(16, PLACE, "close(2) leads from configured to idle", |bench| {
-            drop(Reader::configured(bench, bench.shape())?);
-            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        check(16, PLACE, "close(2) leads from configured to idle", |target| {
+            drop(Reader::configured(target, target.shape())?);
+            equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(17, PLACE, "close(2) leads from running to idle", |bench| {
-            drop(Reader::started(bench, bench.shape())?);
-            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        check(17, PLACE, "close(2) leads from running to idle", |target| {
+            drop(Reader::started(target, target.shape())?);
+            equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(18, PLACE, "close(2) leads from faulted to idle", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(18, PLACE, "close(2) leads from faulted to idle", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             drop(reader);
-            equal("state", state(&bench.open()?)?, State::Idle as u32)
+            equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(19, PLACE, "close(2) stops a running stream", |bench| {
-            drop(Reader::started(bench, bench.paced(1000))?);
-            let raw = bench.open()?;
+        check(19, PLACE, "close(2) stops a running stream", |target| {
+            drop(Reader::started(target, target.paced(1000))?);
+            let raw = target.open()?;
             let before = stats(&raw)?;
             sleep(Duration::from_millis(200));
             equal("frames", stats(&raw)?.frames, before.frames)
         }),
-        check(20, PLACE, "START makes the stream's number one higher", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(20, PLACE, "START makes the stream's number one higher", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let first = reader.stats()?.stream;
             reader.stop()?;
             reader.start()?;
             equal("stream", reader.stats()?.stream, first.wrapping_add(1))
         }),
-        check(21, PLACE, "the stream's number goes on after close(2)", |bench| {
-            let first = Reader::started(bench, bench.quiet())?.stats()?.stream;
-            let second = Reader::started(bench, bench.quiet())?.stats()?.stream;
+        check(21, PLACE, "the stream's number goes on after close(2)", |target| {
+            let first = Reader::started(target, target.quiet())?.stats()?.stream;
+            let second = Reader::started(target, target.quiet())?.stats()?.stream;
             equal("stream", second, first.wrapping_add(1))
         }),
-        check(22, PLACE, "START makes sequence begin at zero", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(22, PLACE, "START makes sequence begin at zero", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.take_all(3)?;
             reader.stop()?;
             reader.take_rest()?;
             reader.start()?;
             equal("sequence", reader.take()?.header.sequence.get(), 0)
         }),
-        check(23, PLACE, "START makes the counters begin at zero", |bench| {
-            let quiet = bench.quiet();
-            let reader = Reader::started(bench, bench.shape())?;
+        check(23, PLACE, "START makes the counters begin at zero", |target| {
+            let quiet = target.quiet();
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.stop()?;
             configure(&reader.raw, quiet)?;
@@ -157,8 +158,8 @@ pub(super) const SECTION: Section = Section {
             let now = reader.stats()?;
             equal("frames and bytes", (now.frames, now.bytes), (0, 0))
         }),
-        check(24, PLACE, "frames that were not returned stay ahead of the new ones", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(24, PLACE, "frames that were not returned stay ahead of the new ones", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.stop()?;
             let old = reader.stats()?.stream;
@@ -171,41 +172,41 @@ pub(super) const SECTION: Section = Section {
             })?;
             equal("stream after them", streams[slots as usize], old.wrapping_add(1))
         }),
-        check(25, PLACE, "CONFIGURE gives the ring before it STOPPED and DETACHED", |bench| {
+        check(25, PLACE, "CONFIGURE gives the ring before it STOPPED and DETACHED", |target| {
             use dmaframe_abi::ring::{DETACHED, STOPPED};
-            let reader = Reader::configured(bench, bench.shape())?;
-            configure(&reader.raw, bench.shape())?;
+            let reader = Reader::configured(target, target.shape())?;
+            configure(&reader.raw, target.shape())?;
             equal("flags", reader.flags(), STOPPED | DETACHED)
         }),
-        check(26, PLACE, "nothing is written to a ring once it was replaced", |bench| {
-            let first = Reader::started(bench, bench.shape())?;
+        check(26, PLACE, "nothing is written to a ring once it was replaced", |target| {
+            let first = Reader::started(target, target.shape())?;
             first.fill()?;
             first.stop()?;
             let before = first.all();
-            configure(&first.raw, bench.shape())?;
+            configure(&first.raw, target.shape())?;
             first.start()?;
             let full = || (first.stats().is_ok_and(|now| now.frames >= 2)).then_some(());
-            dmaframe_compliance::wait::until(crate::bench::LIMIT, "frames", full)?;
+            dmaframe_compliance::wait::until(crate::target::LIMIT, "frames", full)?;
             holds(first.all() == before, || "got other bytes in its slots".to_owned())
         }),
-        check(27, PLACE, "close(2) gives a mapped ring's memory to its mapping", |bench| {
+        check(27, PLACE, "close(2) gives a mapped ring's memory to its mapping", |target| {
             let Reader { raw, made, meta, consumer, slots } =
-                Reader::started(bench, bench.shape())?;
+                Reader::started(target, target.shape())?;
             let full = || (meta.meta().producer.load(Relaxed) == made.slots).then_some(());
-            dmaframe_compliance::wait::until(crate::bench::LIMIT, "a full ring", full)?;
+            dmaframe_compliance::wait::until(crate::target::LIMIT, "a full ring", full)?;
             let before = slots.copy(0, made.slots_bytes as usize);
             drop((raw, consumer));
             let after = slots.copy(0, made.slots_bytes as usize);
             holds(after == before, || "got other bytes in its slots".to_owned())
         }),
-        check(28, "KICK", "KICK without a stream fails with ENODATA", |bench| {
-            refused(bench.open()?.request(uapi::KICK, 0), Errno::ENODATA)
+        check(28, "KICK", "KICK without a stream fails with ENODATA", |target| {
+            refused(target.open()?.request(uapi::KICK, 0), Errno::ENODATA)
         }),
-        check(29, "KICK", "KICK of a stream that does not run is no error", |bench| {
-            Reader::configured(bench, bench.shape())?.kick()
+        check(29, "KICK", "KICK of a stream that does not run is no error", |target| {
+            Reader::configured(target, target.shape())?.kick()
         }),
-        check(30, "KICK", "KICK that nobody asked for changes nothing", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(30, "KICK", "KICK that nobody asked for changes nothing", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let (state, producer) = (reader.state()?, reader.producer());
             for _ in 0..10 {
                 reader.kick()?;

@@ -3,9 +3,10 @@
 
 use super::SPECIFICATION;
 use super::sysfs::plain;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, failed, holds, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Reader, config};
+use crate::target::Target;
 use crate::wire::{Answer, Refusal, Wire};
 use dmaframe_abi::netlink::{Attribute, Command, EVENTS, VERSION};
 use dmaframe_abi::stream::{Fault, Policy, State};
@@ -48,18 +49,18 @@ pub(super) const SECTION: Section = Section {
             let name = EVENTS.to_string_lossy();
             holds(groups.iter().any(|group| *group == name), || format!("got {groups:?}"))
         }),
-        check(4, GET, "device-get, an answer is a device-get", |bench| {
-            equal("command", get(bench)?.command, Command::DeviceGet as u8)
+        check(4, GET, "device-get, an answer is a device-get", |target| {
+            equal("command", get(target)?.command, Command::DeviceGet as u8)
         }),
-        check(5, GET, "device-get, an answer has each attribute once", |bench| {
-            let answer = get(bench)?;
+        check(5, GET, "device-get, an answer has each attribute once", |target| {
+            let answer = get(target)?;
             ANSWERED.into_iter().try_for_each(|kind| {
                 let count = answer.attributes.iter().filter(|(of, _)| *of == kind as u16).count();
                 equal(&format!("{kind:?}"), count, 1)
             })
         }),
-        check(6, GET, "device-get, an answer has no event", |bench| {
-            let answer = get(bench)?;
+        check(6, GET, "device-get, an answer has no event", |target| {
+            let answer = get(target)?;
             let event = answer.attributes.iter().any(|(of, _)| *of == Attribute::Event as u16);
             equal("event", event, false)
         }),
@@ -67,8 +68,8 @@ pub(super) const SECTION: Section = Section {
             7,
             "device",
             "device-get, a u32 is of four bytes, and a uint of four or eight",
-            |bench| {
-                let answer = get(bench)?;
+            |target| {
+                let answer = get(target)?;
                 for kind in ANSWERED {
                     let long = answer.value(kind)?.len();
                     let good = match kind {
@@ -84,59 +85,59 @@ pub(super) const SECTION: Section = Section {
                 Ok(())
             },
         ),
-        check(8, "device", "device-get, id is the one asked for", |bench| {
-            equal("id", get(bench)?.number(Attribute::Id)?, bench.info.device.into())
+        check(8, "device", "device-get, id is the one asked for", |target| {
+            equal("id", get(target)?.number(Attribute::Id)?, target.info.device.into())
         }),
-        check(9, "device", "device-get, name is that of the node", |bench| {
-            let name = format!("dmaframe{}", bench.info.device);
-            equal("name", get(bench)?.text(Attribute::Name)?, name)
+        check(9, "device", "device-get, name is that of the node", |target| {
+            let name = format!("dmaframe{}", target.info.device);
+            equal("name", get(target)?.text(Attribute::Name)?, name)
         }),
-        check(10, "device", "device-get, channel is that of GET_INFO", |bench| {
-            equal("channel", get(bench)?.number(Attribute::Channel)?, bench.info.channel.into())
+        check(10, "device", "device-get, channel is that of GET_INFO", |target| {
+            equal("channel", get(target)?.number(Attribute::Channel)?, target.info.channel.into())
         }),
-        check(11, "device", "device-get, state follows the stream", |bench| {
-            let told = || get(bench)?.number(Attribute::State);
+        check(11, "device", "device-get, state follows the stream", |target| {
+            let told = || get(target)?.number(Attribute::State);
             equal("state", told()?, State::Idle as u64)?;
-            let reader = Reader::configured(bench, bench.quiet())?;
+            let reader = Reader::configured(target, target.quiet())?;
             equal("state", told()?, State::Configured as u64)?;
             reader.start()?;
             equal("state", told()?, State::Running as u64)?;
             reader.lie(1)?;
             equal("state", told()?, State::Faulted as u64)
         }),
-        check(12, "device", "device-get, fault is that of the stream", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
-            equal("fault", get(bench)?.number(Attribute::Fault)?, Fault::None as u64)?;
+        check(12, "device", "device-get, fault is that of the stream", |target| {
+            let reader = Reader::started(target, target.quiet())?;
+            equal("fault", get(target)?.number(Attribute::Fault)?, Fault::None as u64)?;
             reader.lie(1)?;
-            equal("fault", get(bench)?.number(Attribute::Fault)?, Fault::Consumer as u64)
+            equal("fault", get(target)?.number(Attribute::Fault)?, Fault::Consumer as u64)
         }),
         check(
             13,
             GET,
             "device-get, without a stream the settings are those of GET_CONFIG",
-            |bench| {
-                let settings = config(&bench.open()?)?;
-                shown(bench, &settings)
+            |target| {
+                let settings = config(&target.open()?)?;
+                shown(target, &settings)
             },
         ),
-        check(14, GET, "device-get, with a stream the settings are the stream's", |bench| {
-            let last = bench.sources.last().copied().unwrap_or_default();
-            let Config { source, frame_bytes, .. } = bench.shape_of(&last);
-            let given = Config { source, frame_bytes, ..bench.dropping() };
-            let reader = Reader::configured(bench, given)?;
-            shown(bench, &reader.made)
+        check(14, GET, "device-get, with a stream the settings are the stream's", |target| {
+            let last = target.sources.last().copied().unwrap_or_default();
+            let Config { source, frame_bytes, .. } = target.shape_of(&last);
+            let given = Config { source, frame_bytes, ..target.dropping() };
+            let reader = Reader::configured(target, given)?;
+            shown(target, &reader.made)
         }),
-        check(15, "device", "device-get, frames is that of GET_STATS", |bench| {
-            counted(bench, Attribute::Frames, |now| now.frames)
+        check(15, "device", "device-get, frames is that of GET_STATS", |target| {
+            counted(target, Attribute::Frames, |now| now.frames)
         }),
-        check(16, "device", "device-get, lost is that of GET_STATS", |bench| {
-            counted(bench, Attribute::Lost, |now| now.lost)
+        check(16, "device", "device-get, lost is that of GET_STATS", |target| {
+            counted(target, Attribute::Lost, |now| now.lost)
         }),
-        check(17, "device", "device-get, bytes is that of GET_STATS", |bench| {
-            counted(bench, Attribute::Bytes, |now| now.bytes)
+        check(17, "device", "device-get, bytes is that of GET_STATS", |target| {
+            counted(target, Attribute::Bytes, |now| now.bytes)
         }),
-        check(18, "device", "device-get, errors is that of GET_STATS", |bench| {
-            counted(bench, Attribute::Errors, |now| now.errors)
+        check(18, "device", "device-get, errors is that of GET_STATS", |target| {
+            counted(target, Attribute::Errors, |now| now.errors)
         }),
         check(19, GET, "device-get, without an id it is EINVAL, with words", |_| {
             told(ask(Command::DeviceGet, &[])?, Errno::EINVAL)
@@ -150,21 +151,21 @@ pub(super) const SECTION: Section = Section {
         check(21, GET, "device-get, an id of two bytes is refused", |_| {
             refused(ask(Command::DeviceGet, &[(Attribute::Id as u16, vec![0; 2])])?)
         }),
-        check(22, GET, "device-get, any attribute but id is refused", |bench| {
-            let id = number(Attribute::Id, bench.info.device);
+        check(22, GET, "device-get, any attribute but id is refused", |target| {
+            let id = number(Attribute::Id, target.info.device);
             for kind in ANSWERED.into_iter().filter(|kind| *kind != Attribute::Id) {
                 let refusal = ask(Command::DeviceGet, &[id.clone(), number(kind, 0)])?;
                 holds(refusal.is_err(), || format!("got an answer with {kind:?}"))?;
             }
             Ok(())
         }),
-        check(23, GET, "device-get, a user without rights is answered", |bench| {
-            bench.become_nobody()?;
-            get(bench).map(drop)
+        check(23, GET, "device-get, a user without rights is answered", |target| {
+            target.become_nobody()?;
+            get(target).map(drop)
         }),
-        check(24, GET, "device-get, a dump has the device", |bench| {
+        check(24, GET, "device-get, a dump has the device", |target| {
             let ids = dumped()?;
-            holds(ids.contains(&bench.info.device.into()), || format!("got {ids:?}"))
+            holds(ids.contains(&target.info.device.into()), || format!("got {ids:?}"))
         }),
         check(25, GET, "device-get, a dump has no device twice", |_| {
             let ids = dumped()?;
@@ -174,109 +175,109 @@ pub(super) const SECTION: Section = Section {
             let all = dump()?;
             holds(all.iter().all(|answer| answer.multi), || format!("got {all:?}"))
         }),
-        check(27, GET, "device-get, a dump says of the device what is answered of it", |bench| {
+        check(27, GET, "device-get, a dump says of the device what is answered of it", |target| {
             let all = dump()?;
-            let id = u64::from(bench.info.device);
+            let id = u64::from(target.info.device);
             let mut of = all.iter().filter(|it| it.number(Attribute::Id).is_ok_and(|it| it == id));
             match of.next() {
-                Some(one) => equal("attributes", &one.attributes, &get(bench)?.attributes),
+                Some(one) => equal("attributes", &one.attributes, &get(target)?.attributes),
                 None => Err(failed("got no such device")),
             }
         }),
-        check(28, SET, "device-set, without CAP_NET_ADMIN it is EPERM", |bench| {
-            bench.become_nobody()?;
-            let given = [number(Attribute::Id, bench.info.device)];
+        check(28, SET, "device-set, without CAP_NET_ADMIN it is EPERM", |target| {
+            target.become_nobody()?;
+            let given = [number(Attribute::Id, target.info.device)];
             match ask(Command::DeviceSet, &given)? {
                 Err(Refusal { errno: Errno::EPERM, .. }) => Ok(()),
                 other => Err(failed(format!("got {other:?}, not EPERM"))),
             }
         }),
-        check(29, SET, "device-set, slots is the next stream's", |bench| {
-            ready(bench)?;
-            set(bench, &[number(Attribute::Slots, 8)])?;
-            equal("slots", config(&bench.open()?)?.slots, 8)
+        check(29, SET, "device-set, slots is the next stream's", |target| {
+            ready(target)?;
+            set(target, &[number(Attribute::Slots, 8)])?;
+            equal("slots", config(&target.open()?)?.slots, 8)
         }),
-        check(30, SET, "device-set, frame-bytes is the next stream's", |bench| {
-            ready(bench)?;
-            let other = bench.shape().frame_bytes + bench.unit(&bench.source());
-            set(bench, &[number(Attribute::FrameBytes, other)])?;
-            equal("frame_bytes", config(&bench.open()?)?.frame_bytes, other)
+        check(30, SET, "device-set, frame-bytes is the next stream's", |target| {
+            ready(target)?;
+            let other = target.shape().frame_bytes + target.unit(&target.source());
+            set(target, &[number(Attribute::FrameBytes, other)])?;
+            equal("frame_bytes", config(&target.open()?)?.frame_bytes, other)
         }),
-        check(31, SET, "device-set, interval-us is the next stream's", |bench| {
-            ready(bench)?;
-            let least = bench.info.interval_us_min;
-            set(bench, &[number(Attribute::IntervalUs, least)])?;
-            equal("interval_us", config(&bench.open()?)?.interval_us, least)
+        check(31, SET, "device-set, interval-us is the next stream's", |target| {
+            ready(target)?;
+            let least = target.info.interval_us_min;
+            set(target, &[number(Attribute::IntervalUs, least)])?;
+            equal("interval_us", config(&target.open()?)?.interval_us, least)
         }),
-        check(32, SET, "device-set, all settings can be set at once", |bench| {
-            ready(bench)?;
-            let last = bench.sources.last().copied().unwrap_or_default();
-            let Config { source, frame_bytes, .. } = bench.shape_of(&last);
-            let given = Config { source, frame_bytes, ..bench.dropping() };
-            set(bench, &all(bench, &given))?;
-            equal("GET_CONFIG", config(&bench.open()?)?, given)
+        check(32, SET, "device-set, all settings can be set at once", |target| {
+            ready(target)?;
+            let last = target.sources.last().copied().unwrap_or_default();
+            let Config { source, frame_bytes, .. } = target.shape_of(&last);
+            let given = Config { source, frame_bytes, ..target.dropping() };
+            set(target, &all(target, &given))?;
+            equal("GET_CONFIG", config(&target.open()?)?, given)
         }),
-        check(33, SET, "device-set, what is not given stays as it is", |bench| {
-            ready(bench)?;
-            let before = config(&bench.open()?)?;
-            set(bench, &[number(Attribute::Slots, 2)])?;
-            equal("GET_CONFIG", config(&bench.open()?)?, Config { slots: 2, ..before })
+        check(33, SET, "device-set, what is not given stays as it is", |target| {
+            ready(target)?;
+            let before = config(&target.open()?)?;
+            set(target, &[number(Attribute::Slots, 2)])?;
+            equal("GET_CONFIG", config(&target.open()?)?, Config { slots: 2, ..before })
         }),
-        check(34, SET, "device-set, nothing to set is no error", |bench| {
-            bench.need_net_admin()?;
-            set(bench, &[])
+        check(34, SET, "device-set, nothing to set is no error", |target| {
+            target.need_net_admin()?;
+            set(target, &[])
         }),
         check(
             35,
             SET,
             "device-set, of settings of which one cannot be had, none is taken",
-            |bench| {
-                ready(bench)?;
-                let before = config(&bench.open()?)?;
+            |target| {
+                ready(target)?;
+                let before = config(&target.open()?)?;
                 let given = [number(Attribute::Slots, 8), number(Attribute::FrameBytes, 1)];
-                told(try_set(bench, &given)?, Errno::EINVAL)?;
-                equal("GET_CONFIG", config(&bench.open()?)?, before)
+                told(try_set(target, &given)?, Errno::EINVAL)?;
+                equal("GET_CONFIG", config(&target.open()?)?, before)
             },
         ),
-        check(36, SET, "device-set, slots that cannot be had is EINVAL, with words", |bench| {
-            bad(bench, number(Attribute::Slots, 3))
+        check(36, SET, "device-set, slots that cannot be had is EINVAL, with words", |target| {
+            bad(target, number(Attribute::Slots, 3))
         }),
         check(
             37,
             SET,
             "device-set, frame-bytes that cannot be had is EINVAL, with words",
-            |bench| bad(bench, number(Attribute::FrameBytes, 1)),
+            |target| bad(target, number(Attribute::FrameBytes, 1)),
         ),
-        check(38, SET, "device-set, a policy that cannot be had is EINVAL, with words", |bench| {
-            bad(bench, number(Attribute::Policy, 2))
+        check(38, SET, "device-set, a policy that cannot be had is EINVAL, with words", |target| {
+            bad(target, number(Attribute::Policy, 2))
         }),
-        check(39, SET, "device-set, drop without an interval is EINVAL, with words", |bench| {
-            ready(bench)?;
-            bad(bench, number(Attribute::Policy, Policy::Drop as u32))
+        check(39, SET, "device-set, drop without an interval is EINVAL, with words", |target| {
+            ready(target)?;
+            bad(target, number(Attribute::Policy, Policy::Drop as u32))
         }),
         check(
             40,
             SET,
             "device-set, interval-us that cannot be had is EINVAL, with words",
-            |bench| match bench.info.interval_us_max.checked_add(1) {
-                Some(over) => bad(bench, number(Attribute::IntervalUs, over)),
+            |target| match target.info.interval_us_max.checked_add(1) {
+                Some(over) => bad(target, number(Attribute::IntervalUs, over)),
                 None => skipped("any can be had"),
             },
         ),
-        check(41, SET, "device-set, a source that is not there is EINVAL, with words", |bench| {
-            bad(bench, (Attribute::Source as u16, b"none of these\0".to_vec()))
+        check(41, SET, "device-set, a source that is not there is EINVAL, with words", |target| {
+            bad(target, (Attribute::Source as u16, b"none of these\0".to_vec()))
         }),
-        check(42, SET, "device-set, a source's name over 31 characters is refused", |bench| {
-            bench.need_net_admin()?;
+        check(42, SET, "device-set, a source's name over 31 characters is refused", |target| {
+            target.need_net_admin()?;
             let long = [vec![b'x'; 32], vec![0]].concat();
-            refused(try_set(bench, &[(Attribute::Source as u16, long)])?)
+            refused(try_set(target, &[(Attribute::Source as u16, long)])?)
         }),
-        check(43, SET, "device-set, slots of two bytes is refused", |bench| {
-            bench.need_net_admin()?;
-            refused(try_set(bench, &[(Attribute::Slots as u16, vec![2, 0])])?)
+        check(43, SET, "device-set, slots of two bytes is refused", |target| {
+            target.need_net_admin()?;
+            refused(try_set(target, &[(Attribute::Slots as u16, vec![2, 0])])?)
         }),
-        check(44, SET, "device-set, an attribute that is no setting is refused", |bench| {
-            bench.need_net_admin()?;
+        check(44, SET, "device-set, an attribute that is no setting is refused", |target| {
+            target.need_net_admin()?;
             for kind in [
                 Attribute::Name,
                 Attribute::Channel,
@@ -288,28 +289,28 @@ pub(super) const SECTION: Section = Section {
                 Attribute::Event,
                 Attribute::Fault,
             ] {
-                let refusal = try_set(bench, &[number(kind, 0)])?;
+                let refusal = try_set(target, &[number(kind, 0)])?;
                 holds(refusal.is_err(), || format!("got success with {kind:?}"))?;
             }
             Ok(())
         }),
-        check(45, SET, "device-set, without an id is EINVAL, with words", |bench| {
-            bench.need_net_admin()?;
+        check(45, SET, "device-set, without an id is EINVAL, with words", |target| {
+            target.need_net_admin()?;
             told(ask(Command::DeviceSet, &[number(Attribute::Slots, 4)])?, Errno::EINVAL)
         }),
         check(
             46,
             SET,
             "device-set, of a device that is not there is ENODEV, with words",
-            |bench| {
-                bench.need_net_admin()?;
+            |target| {
+                target.need_net_admin()?;
                 told(ask(Command::DeviceSet, &[number(Attribute::Id, u32::MAX)])?, Errno::ENODEV)
             },
         ),
-        check(47, SET, "device-set, while a stream is configured is EBUSY, with words", |bench| {
-            bench.need_net_admin()?;
-            let _reader = Reader::configured(bench, bench.shape())?;
-            told(try_set(bench, &[number(Attribute::Slots, 4)])?, Errno::EBUSY)
+        check(47, SET, "device-set, while a stream is configured is EBUSY, with words", |target| {
+            target.need_net_admin()?;
+            let _reader = Reader::configured(target, target.shape())?;
+            told(try_set(target, &[number(Attribute::Slots, 4)])?, Errno::EBUSY)
         }),
     ],
 };
@@ -325,8 +326,8 @@ fn ask(command: Command, given: &[(u16, Vec<u8>)]) -> Outcome<Asked> {
 }
 
 /// The device, as it is answered.
-fn get(bench: &Bench) -> Outcome<Answer> {
-    let asked = ask(Command::DeviceGet, &[number(Attribute::Id, bench.info.device)])?;
+fn get(target: &Target) -> Outcome<Answer> {
+    let asked = ask(Command::DeviceGet, &[number(Attribute::Id, target.info.device)])?;
     let mut answers = asked.map_err(|refusal| failed(format!("got {refusal:?}")))?;
     equal("answers", answers.len(), 1)?;
     answers.pop().ok_or_else(|| failed("got no answer"))
@@ -353,23 +354,23 @@ fn refused(asked: Asked) -> Outcome {
     holds(asked.is_err(), || format!("got {asked:?}"))
 }
 
-fn try_set(bench: &Bench, given: &[(u16, Vec<u8>)]) -> Outcome<Asked> {
-    ask(Command::DeviceSet, &[&[number(Attribute::Id, bench.info.device)], given].concat())
+fn try_set(target: &Target, given: &[(u16, Vec<u8>)]) -> Outcome<Asked> {
+    ask(Command::DeviceSet, &[&[number(Attribute::Id, target.info.device)], given].concat())
 }
 
-fn set(bench: &Bench, given: &[(u16, Vec<u8>)]) -> Outcome {
-    try_set(bench, given)?.map(drop).map_err(|refusal| failed(format!("got {refusal:?}")))
+fn set(target: &Target, given: &[(u16, Vec<u8>)]) -> Outcome {
+    try_set(target, given)?.map(drop).map_err(|refusal| failed(format!("got {refusal:?}")))
 }
 
 /// Settings of which any other is possible, by someone who may change them.
-fn ready(bench: &Bench) -> Outcome {
-    bench.need_net_admin()?;
-    plain(bench)
+fn ready(target: &Target) -> Outcome {
+    target.need_net_admin()?;
+    plain(target)
 }
 
 /// All of a shape.
-fn all(bench: &Bench, shape: &Config) -> Vec<(u16, Vec<u8>)> {
-    let mut source = bench.source_name(shape.source).into_bytes();
+fn all(target: &Target, shape: &Config) -> Vec<(u16, Vec<u8>)> {
+    let mut source = target.source_name(shape.source).into_bytes();
     source.push(0);
     vec![
         (Attribute::Source as u16, source),
@@ -381,9 +382,9 @@ fn all(bench: &Bench, shape: &Config) -> Vec<(u16, Vec<u8>)> {
 }
 
 /// What is answered of the settings is that shape.
-fn shown(bench: &Bench, shape: &Config) -> Outcome {
-    let answer = get(bench)?;
-    equal("source", answer.text(Attribute::Source)?, bench.source_name(shape.source))?;
+fn shown(target: &Target, shape: &Config) -> Outcome {
+    let answer = get(target)?;
+    equal("source", answer.text(Attribute::Source)?, target.source_name(shape.source))?;
     for (kind, value) in [
         (Attribute::FrameBytes, shape.frame_bytes),
         (Attribute::Slots, shape.slots),
@@ -395,17 +396,17 @@ fn shown(bench: &Bench, shape: &Config) -> Outcome {
     Ok(())
 }
 
-fn counted(bench: &Bench, kind: Attribute, of: impl Fn(&Stats) -> u64) -> Outcome {
-    let reader = Reader::started(bench, bench.dropping())?;
+fn counted(target: &Target, kind: Attribute, of: impl Fn(&Stats) -> u64) -> Outcome {
+    let reader = Reader::started(target, target.dropping())?;
     reader.lose(3)?;
     reader.stop()?;
-    equal(&format!("{kind:?}"), get(bench)?.number(kind)?, of(&reader.stats()?))
+    equal(&format!("{kind:?}"), get(target)?.number(kind)?, of(&reader.stats()?))
 }
 
 /// One that is refused with words, and changes nothing.
-fn bad(bench: &Bench, given: (u16, Vec<u8>)) -> Outcome {
-    bench.need_net_admin()?;
-    let before = config(&bench.open()?)?;
-    told(try_set(bench, &[given])?, Errno::EINVAL)?;
-    equal("GET_CONFIG", config(&bench.open()?)?, before)
+fn bad(target: &Target, given: (u16, Vec<u8>)) -> Outcome {
+    target.need_net_admin()?;
+    let before = config(&target.open()?)?;
+    told(try_set(target, &[given])?, Errno::EINVAL)?;
+    equal("GET_CONFIG", config(&target.open()?)?, before)
 }

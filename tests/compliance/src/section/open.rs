@@ -2,7 +2,8 @@
 //! The node, and who may open it.
 
 use super::REFERENCE;
-use crate::check::{Section, check, equal, failed, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds, refused};
 use crate::reader::{Reader, config, configure, state};
 use dmaframe_abi::stream::State;
 use dmaframe_compliance::raw::Raw;
@@ -17,73 +18,75 @@ pub(super) const SECTION: Section = Section {
     name: "Opening",
     document: REFERENCE,
     checks: &[
-        check(1, "dmaframe", "the node is a character device", |bench| {
-            let kind = SFlag::from_bits_truncate(stat(bench.path.as_str())?.st_mode);
+        check(1, "dmaframe", "the node is a character device", |target| {
+            let kind = SFlag::from_bits_truncate(stat(target.path.as_str())?.st_mode);
             holds(kind.contains(SFlag::S_IFCHR), || format!("got {kind:?}"))
         }),
-        check(2, "dmaframe", "the node's mode is 0660", |bench| {
-            equal("mode", stat(bench.path.as_str())?.st_mode & 0o7777, 0o660)
+        check(2, "dmaframe", "the node's mode is 0660", |target| {
+            equal("mode", stat(target.path.as_str())?.st_mode & 0o7777, 0o660)
         }),
-        check(3, "dmaframe", "the node's number is that of its directory in sysfs", |bench| {
-            let number = stat(bench.path.as_str())?.st_rdev;
-            let told = fs::read_to_string(bench.attribute("dev"))?;
+        check(3, "dmaframe", "the node's number is that of its directory in sysfs", |target| {
+            let number = stat(target.path.as_str())?.st_rdev;
+            let told = fs::read_to_string(target.attribute("dev"))?;
             equal("dev", told.trim(), format!("{}:{}", major(number), minor(number)).as_str())
         }),
-        check(4, PLACE, "the device opens to be read and written", |bench| bench.open().map(drop)),
-        check(5, PLACE, "the device opens to be read alone", |bench| {
-            Ok(File::open(&bench.path).map(drop)?)
+        check(4, PLACE, "the device opens to be read and written", |target| {
+            target.open().map(drop)
         }),
-        check(6, PLACE, "a second open fails with EBUSY", |bench| {
-            let _first = bench.open()?;
-            refused(Raw::try_open(&bench.path, 0), Errno::EBUSY)
+        check(5, PLACE, "the device opens to be read alone", |target| {
+            Ok(File::open(&target.path).map(drop)?)
         }),
-        check(7, PLACE, "a second open, to be read alone, fails with EBUSY", |bench| {
-            let _first = bench.open()?;
-            let second = File::open(&bench.path).map_err(|error| errno(&error));
+        check(6, PLACE, "a second open fails with EBUSY", |target| {
+            let _first = target.open()?;
+            refused(Raw::try_open(&target.path, 0), Errno::EBUSY)
+        }),
+        check(7, PLACE, "a second open, to be read alone, fails with EBUSY", |target| {
+            let _first = target.open()?;
+            let second = File::open(&target.path).map_err(|error| errno(&error));
             refused(second, Errno::EBUSY)
         }),
-        check(8, PLACE, "a refused open leaves the first one's stream", |bench| {
-            let first = bench.open()?;
-            let made = configure(&first, bench.shape())?;
-            refused(Raw::try_open(&bench.path, 0), Errno::EBUSY)?;
+        check(8, PLACE, "a refused open leaves the first one's stream", |target| {
+            let first = target.open()?;
+            let made = configure(&first, target.shape())?;
+            refused(Raw::try_open(&target.path, 0), Errno::EBUSY)?;
             equal("GET_CONFIG", config(&first)?, made)?;
             equal("state", state(&first)?, State::Configured as u32)
         }),
-        check(9, PLACE, "close(2) frees the device", |bench| {
-            drop(bench.open()?);
-            bench.open().map(drop)
+        check(9, PLACE, "close(2) frees the device", |target| {
+            drop(target.open()?);
+            target.open().map(drop)
         }),
-        check(10, "Life cycle", "a duplicate of the file keeps the device taken", |bench| {
-            let first = bench.open()?;
+        check(10, "Life cycle", "a duplicate of the file keeps the device taken", |target| {
+            let first = target.open()?;
             let copy = first.file().try_clone()?;
             drop(first);
-            refused(Raw::try_open(&bench.path, 0), Errno::EBUSY)?;
+            refused(Raw::try_open(&target.path, 0), Errno::EBUSY)?;
             drop(copy);
-            bench.open().map(drop)
+            target.open().map(drop)
         }),
-        check(11, "Life cycle", "a mapping keeps the device taken after close(2)", |bench| {
+        check(11, "Life cycle", "a mapping keeps the device taken after close(2)", |target| {
             let Reader { raw, meta, consumer, slots, .. } =
-                Reader::configured(bench, bench.shape())?;
+                Reader::configured(target, target.shape())?;
             drop((raw, consumer, slots));
-            refused(Raw::try_open(&bench.path, 0), Errno::EBUSY)?;
+            refused(Raw::try_open(&target.path, 0), Errno::EBUSY)?;
             drop(meta);
-            bench.open().map(drop)
+            target.open().map(drop)
         }),
-        check(12, PLACE, "a user who is in no group gets EACCES", |bench| {
-            bench.need_root()?;
-            bench.become_nobody()?;
-            refused(Raw::try_open(&bench.path, 0), Errno::EACCES)
+        check(12, PLACE, "a user who is in no group gets EACCES", |target| {
+            target.need_root()?;
+            target.become_nobody()?;
+            refused(Raw::try_open(&target.path, 0), Errno::EACCES)
         }),
-        check(13, "Life cycle", "a device that was just opened is idle", |bench| {
-            equal("state", state(&bench.open()?)?, State::Idle as u32)
+        check(13, "Life cycle", "a device that was just opened is idle", |target| {
+            equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
         check(
             14,
             PLACE,
             "a file opened to be read alone can make a stream and start it",
-            |bench| {
-                let raw = read_only(bench.path.as_str())?;
-                configure(&raw, bench.quiet())?;
+            |target| {
+                let raw = read_only(target.path.as_str())?;
+                configure(&raw, target.quiet())?;
                 raw.request(dmaframe_abi::uapi::START, 0)?;
                 equal("state", state(&raw)?, State::Running as u32)
             },
@@ -95,7 +98,7 @@ fn errno(error: &std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
-fn read_only(path: &str) -> Result<Raw, crate::check::Stop> {
+fn read_only(path: &str) -> Outcome<Raw> {
     // Raw::open_read_only panics where it is refused, and a check tells what it saw.
     drop(File::open(path).map_err(|error| failed(format!("got {error}")))?);
     Ok(Raw::open_read_only(path))

@@ -2,9 +2,10 @@
 //! Two devices of one driver: neither knows of the other.
 
 use super::REFERENCE;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, failed, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, holds};
 use crate::reader::{Reader, config, is_pattern, state};
+use crate::target::Target;
 use dmaframe::sysfs::Attribute;
 use dmaframe_abi::stream::State;
 use std::thread;
@@ -16,8 +17,8 @@ pub(super) const SECTION: Section = Section {
     name: "Two devices",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "they have other numbers and channels", |bench| {
-            let (one, two) = (bench.info, bench.other()?.info);
+        check(1, PLACE, "they have other numbers and channels", |target| {
+            let (one, two) = (target.info, target.other()?.info);
             holds(one.device != two.device && one.channel != two.channel, || {
                 format!(
                     "got {} and {}, channels {} and {}",
@@ -25,83 +26,88 @@ pub(super) const SECTION: Section = Section {
                 )
             })
         }),
-        check(2, "Opening", "one is open while the other is", |bench| {
-            let other = bench.other()?;
-            let (_one, _two) = (bench.open()?, other.open()?);
+        check(2, "Opening", "one is open while the other is", |target| {
+            let other = target.other()?;
+            let (_one, _two) = (target.open()?, other.open()?);
             Ok(())
         }),
-        check(3, "Life cycle", "a stream of one leaves the other idle", |bench| {
-            let other = bench.other()?;
-            let _one = Reader::started(bench, bench.quiet())?;
+        check(3, "Life cycle", "a stream of one leaves the other idle", |target| {
+            let other = target.other()?;
+            let _one = Reader::started(target, target.quiet())?;
             equal("state", state(&other.open()?)?, State::Idle as u32)
         }),
-        check(4, "GET_CONFIG", "a stream of one leaves the other's settings", |bench| {
-            let other = bench.other()?;
+        check(4, "GET_CONFIG", "a stream of one leaves the other's settings", |target| {
+            let other = target.other()?;
             let before = config(&other.open()?)?;
-            let _one = Reader::configured(bench, bench.dropping())?;
+            let _one = Reader::configured(target, target.dropping())?;
             equal("GET_CONFIG", config(&other.open()?)?, before)
         }),
-        check(5, "GET_CONFIG", "settings of one that are written leave the other's", |bench| {
-            bench.need_root()?;
-            let other = bench.other()?;
+        check(5, "GET_CONFIG", "settings of one that are written leave the other's", |target| {
+            target.need_root()?;
+            let other = target.other()?;
             let before = config(&other.open()?)?;
-            let now = bench.sysfs().number(Attribute::Slots)?;
-            bench.sysfs().write(Attribute::Slots, if now == 2 { 4 } else { 2 })?;
+            let now = target.sysfs().number(Attribute::Slots)?;
+            target.sysfs().write(Attribute::Slots, if now == 2 { 4 } else { 2 })?;
             equal("GET_CONFIG", config(&other.open()?)?, before)
         }),
-        check(6, PLACE, "both stream at once, and frames of both arrive whole", |bench| {
-            let other = bench.other()?;
-            bench.pattern()?;
+        check(6, PLACE, "both stream at once, and frames of both arrive whole", |target| {
+            let other = target.other()?;
+            target.pattern()?;
             thread::scope(|scope| {
                 let two = scope.spawn(|| whole(&other));
-                whole(bench)?;
+                whole(target)?;
                 two.join().map_err(|_| failed("the other reader panicked"))?
             })
         }),
-        check(7, "STOP", "STOP of one leaves the other running", |bench| {
-            let other = bench.other()?;
-            let one = Reader::started(bench, bench.shape())?;
+        check(7, "STOP", "STOP of one leaves the other running", |target| {
+            let other = target.other()?;
+            let one = Reader::started(target, target.shape())?;
             let two = Reader::started(&other, other.shape())?;
             one.stop()?;
             two.take_all(3 * two.made.slots)?;
             equal("state", two.state()?, State::Running as u32)
         }),
-        check(8, "Life cycle", "close(2) of one leaves the other running", |bench| {
-            let other = bench.other()?;
-            let one = Reader::started(bench, bench.shape())?;
+        check(8, "Life cycle", "close(2) of one leaves the other running", |target| {
+            let other = target.other()?;
+            let one = Reader::started(target, target.shape())?;
             let two = Reader::started(&other, other.shape())?;
             drop(one);
             two.take_all(3 * two.made.slots)?;
             equal("state", two.state()?, State::Running as u32)
         }),
-        check(9, "Ring protocol", "a fault of one leaves the other running", |bench| {
-            let other = bench.other()?;
-            let one = Reader::started(bench, bench.quiet())?;
+        check(9, "Ring protocol", "a fault of one leaves the other running", |target| {
+            let other = target.other()?;
+            let one = Reader::started(target, target.quiet())?;
             let two = Reader::started(&other, other.shape())?;
             one.lie(1)?;
             two.take_all(3 * two.made.slots)?;
             let now = two.stats()?;
             equal("them", (now.state, now.bad_consumer), (State::Running as u32, 0))
         }),
-        check(10, "GET_STATS", "frames of one are not counted of the other", |bench| {
-            let other = bench.other()?;
+        check(10, "GET_STATS", "frames of one are not counted of the other", |target| {
+            let other = target.other()?;
             let two = Reader::started(&other, other.quiet())?;
-            let one = Reader::started(bench, bench.shape())?;
+            let one = Reader::started(target, target.shape())?;
             one.fill()?;
             equal("frames", two.stats()?.frames, 0)
         }),
-        check(11, "Ring protocol", "a full ring of one holds the other's source up not", |bench| {
-            let other = bench.other()?;
-            let one = Reader::started(bench, bench.shape())?;
-            one.fill()?;
-            let two = Reader::started(&other, other.shape())?;
-            two.take_all(3 * two.made.slots).map(drop)
-        }),
+        check(
+            11,
+            "Ring protocol",
+            "a full ring of one holds the other's source up not",
+            |target| {
+                let other = target.other()?;
+                let one = Reader::started(target, target.shape())?;
+                one.fill()?;
+                let two = Reader::started(&other, other.shape())?;
+                two.take_all(3 * two.made.slots).map(drop)
+            },
+        ),
     ],
 };
 
-fn whole(bench: &Bench) -> Outcome {
-    let reader = Reader::started(bench, bench.shape())?;
+fn whole(target: &Target) -> Outcome {
+    let reader = Reader::started(target, target.shape())?;
     for _ in 0..200 {
         is_pattern(&[reader.take()?])?;
     }

@@ -3,9 +3,10 @@
 
 use super::REFERENCE;
 use super::frame::monotonic_ns;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::{Frame, Reader};
+use crate::target::Target;
 use dmaframe_abi::ring::NEED_KICK;
 use dmaframe_abi::uapi::{Config, Stats};
 use std::thread::sleep;
@@ -18,22 +19,22 @@ pub(super) const SECTION: Section = Section {
     name: "Policies and intervals",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "backpressure loses nothing for a slow reader", |bench| {
-            let reader = Reader::started(bench, Config { slots: 2, ..bench.shape() })?;
+        check(1, PLACE, "backpressure loses nothing for a slow reader", |target| {
+            let reader = Reader::started(target, Config { slots: 2, ..target.shape() })?;
             for sequence in 0..20 {
                 sleep(Duration::from_millis(2));
                 equal("sequence", reader.take()?.header.sequence.get(), sequence)?;
             }
             equal("lost", reader.stats()?.lost, 0)
         }),
-        check(2, PLACE, "backpressure holds the source up while the ring is full", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(2, PLACE, "backpressure holds the source up while the ring is full", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             equal("frames", reader.stats()?.frames, reader.made.slots.into())
         }),
-        check(3, PLACE, "paced backpressure skips an interval without a gap", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(3, PLACE, "paced backpressure skips an interval without a gap", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             for sequence in 0..20 {
@@ -41,16 +42,16 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(4, PLACE, "paced backpressure counts no loss", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(4, PLACE, "paced backpressure counts no loss", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             let now = reader.stats()?;
             equal("lost and overruns", (now.lost, now.overruns), (0, 0))
         }),
-        check(5, PLACE, "paced, no frame comes before its interval is over", |bench| {
-            let config = bench.paced(20_000);
-            let reader = Reader::configured(bench, config)?;
+        check(5, PLACE, "paced, no frame comes before its interval is over", |target| {
+            let config = target.paced(20_000);
+            let reader = Reader::configured(target, config)?;
             let before = monotonic_ns()?;
             reader.start()?;
             let interval = u64::from(config.interval_us) * 1000;
@@ -60,20 +61,21 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(6, PLACE, "paced, the first frame is not due at START", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(6, PLACE, "paced, the first frame is not due at START", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             sleep(Duration::from_millis(100));
             equal("producer", reader.producer(), 0)
         }),
-        check(7, PLACE, "paced, frames go on coming", |bench| {
-            let reader = Reader::started(bench, bench.paced(bench.info.interval_us_min.max(500)))?;
+        check(7, PLACE, "paced, frames go on coming", |target| {
+            let reader =
+                Reader::started(target, target.paced(target.info.interval_us_min.max(500)))?;
             reader.take_all(100).map(drop)
         }),
-        check(8, PLACE, "drop counts a frame that is due while no slot is free", |bench| {
-            Reader::started(bench, bench.dropping())?.lose(5)
+        check(8, PLACE, "drop counts a frame that is due while no slot is free", |target| {
+            Reader::started(target, target.dropping())?.lose(5)
         }),
-        check(9, PLACE, "drop loses the frames to come, and none that is ready", |bench| {
-            let reader = Reader::started(bench, bench.dropping())?;
+        check(9, PLACE, "drop loses the frames to come, and none that is ready", |target| {
+            let reader = Reader::started(target, target.dropping())?;
             reader.fill()?;
             let before = reader.all();
             let lost = reader.stats()?.lost;
@@ -81,8 +83,8 @@ pub(super) const SECTION: Section = Section {
             holds(reader.all() == before, || "got other bytes in the slots".to_owned())?;
             equal("producer", reader.producer(), reader.made.slots)
         }),
-        check(10, "Frame header", "lost is the gap in sequence, always", |bench| {
-            let (frames, _) = lossy(bench)?;
+        check(10, "Frame header", "lost is the gap in sequence, always", |target| {
+            let (frames, _) = lossy(target)?;
             let mut next = 0;
             for frame in &frames {
                 let (sequence, lost) = (frame.header.sequence.get(), frame.header.lost.get());
@@ -91,58 +93,58 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(11, "Frame header", "a reader that is late finds a gap", |bench| {
-            let (frames, _) = lossy(bench)?;
+        check(11, "Frame header", "a reader that is late finds a gap", |target| {
+            let (frames, _) = lossy(target)?;
             let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
             holds(lost > 0, || "got none".to_owned())
         }),
-        check(12, "GET_STATS", "frames and lost are all frames of the source", |bench| {
-            let (frames, now) = lossy(bench)?;
+        check(12, "GET_STATS", "frames and lost are all frames of the source", |target| {
+            let (frames, now) = lossy(target)?;
             let next = frames.last().map_or(0, |frame| frame.header.sequence.get() + 1);
             let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
             equal("frames", now.frames, frames.len() as u64)?;
             // What was lost after the last frame is in no header.
             equal("frames and lost", now.frames + now.lost, next + (now.lost - lost))
         }),
-        check(13, "GET_STATS", "overruns is not zero, nor above lost", |bench| {
-            let (_, now) = lossy(bench)?;
+        check(13, "GET_STATS", "overruns is not zero, nor above lost", |target| {
+            let (_, now) = lossy(target)?;
             holds(0 < now.overruns && now.overruns <= now.lost, || format!("got {now:?}"))
         }),
-        check(14, "GET_STATS", "an overrun that goes on is one", |bench| {
-            let reader = Reader::started(bench, bench.dropping())?;
+        check(14, "GET_STATS", "an overrun that goes on is one", |target| {
+            let reader = Reader::started(target, target.dropping())?;
             let before = reader.lose_without_end()?;
             reader.lose(before.lost + 20)?;
             equal("overruns", reader.stats()?.overruns, before.overruns)
         }),
-        check(15, "GET_STATS", "the next overrun is another one", |bench| {
-            let reader = Reader::started(bench, bench.dropping())?;
+        check(15, "GET_STATS", "the next overrun is another one", |target| {
+            let reader = Reader::started(target, target.dropping())?;
             reader.overrun(1)?;
             reader.set_index(reader.producer());
             reader.overrun(2)
         }),
-        check(16, PLACE, "under drop frames come again once slots are free", |bench| {
-            let reader = Reader::started(bench, bench.dropping())?;
+        check(16, PLACE, "under drop frames come again once slots are free", |target| {
+            let reader = Reader::started(target, target.dropping())?;
             reader.lose(5)?;
             let slots = reader.made.slots;
             let frames = reader.take_all(2 * slots)?;
             let last = frames.last().map_or(0, |frame| frame.header.sequence.get());
             holds(last >= u64::from(2 * slots) + 4, || format!("got {last}"))
         }),
-        check(17, "Ring protocol", "under drop a full ring asks for no kick", |bench| {
-            let reader = Reader::started(bench, bench.dropping())?;
+        check(17, "Ring protocol", "under drop a full ring asks for no kick", |target| {
+            let reader = Reader::started(target, target.dropping())?;
             reader.lose(5)?;
             equal("NEED_KICK", reader.flags() & NEED_KICK, 0)
         }),
-        check(18, "GET_STATS", "losses are no errors", |bench| {
-            let (_, now) = lossy(bench)?;
+        check(18, "GET_STATS", "losses are no errors", |target| {
+            let (_, now) = lossy(target)?;
             equal("errors and fault", (now.errors, now.fault), (0, 0))
         }),
     ],
 };
 
 /// What a reader that is late now and then gets, and the counters.
-fn lossy(bench: &Bench) -> Outcome<(Vec<Frame>, Stats)> {
-    let reader = Reader::started(bench, bench.dropping())?;
+fn lossy(target: &Target) -> Outcome<(Vec<Frame>, Stats)> {
+    let reader = Reader::started(target, target.dropping())?;
     let mut frames = Vec::new();
     for _ in 0..4 {
         reader.lose(reader.stats()?.lost + 5)?;

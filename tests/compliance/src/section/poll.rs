@@ -2,10 +2,11 @@
 //! Readiness, by poll(2), epoll and SIGIO.
 
 use super::REFERENCE;
-use crate::bench::{Bench, LIMIT};
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::Reader;
 use crate::sleeper::while_asleep;
+use crate::target::{LIMIT, Target};
 use dmaframe_abi::uapi::Config;
 use dmaframe_compliance::raw::Raw;
 use dmaframe_compliance::wait;
@@ -28,38 +29,38 @@ pub(super) const SECTION: Section = Section {
     name: "poll and signals",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "an idle device reports nothing", |bench| now(&bench.open()?, NOTHING)),
-        check(2, PLACE, "a configured stream reports POLLIN | POLLRDNORM", |bench| {
-            now(&Reader::configured(bench, bench.quiet())?.raw, READABLE)
+        check(1, PLACE, "an idle device reports nothing", |target| now(&target.open()?, NOTHING)),
+        check(2, PLACE, "a configured stream reports POLLIN | POLLRDNORM", |target| {
+            now(&Reader::configured(target, target.quiet())?.raw, READABLE)
         }),
-        check(3, PLACE, "a running stream without a frame reports nothing", |bench| {
-            now(&Reader::started(bench, bench.quiet())?.raw, NOTHING)
+        check(3, PLACE, "a running stream without a frame reports nothing", |target| {
+            now(&Reader::started(target, target.quiet())?.raw, NOTHING)
         }),
-        check(4, PLACE, "a frame that is ready is reported as POLLIN | POLLRDNORM", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(4, PLACE, "a frame that is ready is reported as POLLIN | POLLRDNORM", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             now(&reader.raw, READABLE)
         }),
-        check(5, PLACE, "a stopped stream reports POLLIN | POLLRDNORM", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(5, PLACE, "a stopped stream reports POLLIN | POLLRDNORM", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.stop()?;
             now(&reader.raw, READABLE)
         }),
-        check(6, PLACE, "a faulted stream reports POLLERR too", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(6, PLACE, "a faulted stream reports POLLERR too", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             now(&reader.raw, READABLE | PollFlags::POLLERR)
         }),
-        check(7, PLACE, "POLLERR ends with START", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(7, PLACE, "POLLERR ends with START", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             reader.set_index(reader.producer());
             reader.start()?;
             now(&reader.raw, NOTHING)
         }),
-        check(8, PLACE, "frames that were returned without a call are not reported", |bench| {
+        check(8, PLACE, "frames that were returned without a call are not reported", |target| {
             // All that a ring holds at once comes within an interval.
-            let reader = Reader::started(bench, bench.paced(1_000_000))?;
+            let reader = Reader::started(target, target.paced(1_000_000))?;
             let quiet = || {
                 reader.set_index(reader.producer());
                 let events = wait::readable(&reader.raw, Duration::ZERO).ok()?;
@@ -67,39 +68,39 @@ pub(super) const SECTION: Section = Section {
             };
             Ok(wait::until(LIMIT, "poll(2) to report nothing", quiet)?)
         }),
-        check(9, PLACE, "poll(2) never reports what is not in the table", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(9, PLACE, "poll(2) never reports what is not in the table", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             let all = PollFlags::POLLOUT | PollFlags::POLLWRNORM | PollFlags::POLLPRI | READABLE;
             let mut fds = [PollFd::new(reader.raw.as_fd(), all)];
             poll(&mut fds, PollTimeout::ZERO)?;
             equal("events", fds[0].revents(), Some(READABLE))
         }),
-        check(10, PLACE, "poll(2) sleeps until a frame comes", |bench| {
-            let reader = Reader::started(bench, bench.paced(50_000))?;
+        check(10, PLACE, "poll(2) sleeps until a frame comes", |target| {
+            let reader = Reader::started(target, target.paced(50_000))?;
             equal("events", wait::readable(&reader.raw, LIMIT)?, READABLE)?;
             holds(reader.producer() > 0, || "got no frame".to_owned())
         }),
-        check(11, PLACE, "STOP wakes who sleeps in poll(2)", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(11, PLACE, "STOP wakes who sleeps in poll(2)", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let events = while_asleep(|| asleep(&reader), |_| reader.stop())?;
             equal("events", events?, READABLE)
         }),
-        check(12, PLACE, "a fault wakes who sleeps in poll(2)", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(12, PLACE, "a fault wakes who sleeps in poll(2)", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let events = while_asleep(|| asleep(&reader), |_| reader.lie(1))?;
             equal("events", events?, READABLE | PollFlags::POLLERR)
         }),
-        check(13, PLACE, "epoll reports a level as long as it lasts", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(13, PLACE, "epoll reports a level as long as it lasts", |target| {
+            let reader = Reader::started(target, target.shape())?;
             let epoll = epoll_of(&reader, EpollFlags::EPOLLIN)?;
             for _ in 0..3 {
                 equal("events", next(&epoll)?, Some(EpollFlags::EPOLLIN))?;
             }
             Ok(())
         }),
-        check(14, PLACE, "epoll reports an edge for each frame", |bench| {
-            let reader = Reader::started(bench, long(bench))?;
+        check(14, PLACE, "epoll reports an edge for each frame", |target| {
+            let reader = Reader::started(target, long(target))?;
             let epoll = epoll_of(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
             // Nothing is taken: only a new frame is a new edge.
             for _ in 0..5 {
@@ -107,8 +108,8 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(15, PLACE, "with O_ASYNC each change is a SIGIO", |bench| {
-            let reader = Reader::configured(bench, long(bench))?;
+        check(15, PLACE, "with O_ASYNC each change is a SIGIO", |target| {
+            let reader = Reader::configured(target, long(target))?;
             listen(&reader.raw, OFlag::O_ASYNC)?;
             reader.start()?;
             for _ in 0..5 {
@@ -118,15 +119,15 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(16, PLACE, "without O_ASYNC no SIGIO comes", |bench| {
-            let reader = Reader::configured(bench, bench.paced(1000))?;
+        check(16, PLACE, "without O_ASYNC no SIGIO comes", |target| {
+            let reader = Reader::configured(target, target.paced(1000))?;
             listen(&reader.raw, OFlag::empty())?;
             reader.start()?;
             reader.reach(5)?;
             equal("signals", SIGNALS.load(SeqCst), 0)
         }),
-        check(17, PLACE, "poll(2) alone brings frames to a reader that never kicks", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(17, PLACE, "poll(2) alone brings frames to a reader that never kicks", |target| {
+            let reader = Reader::started(target, target.shape())?;
             for _ in 0..10 {
                 reader.asked()?;
                 reader.set_index(reader.producer());
@@ -138,9 +139,9 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// A ring that is not full before a check that takes nothing has ended.
-fn long(bench: &Bench) -> Config {
-    let frame_bytes = bench.unit(&bench.source());
-    Config { frame_bytes, slots: bench.info.slots_max, ..bench.paced(20_000) }
+fn long(target: &Target) -> Config {
+    let frame_bytes = target.unit(&target.source());
+    Config { frame_bytes, slots: target.info.slots_max, ..target.paced(20_000) }
 }
 
 fn now(raw: &Raw, want: PollFlags) -> Outcome {

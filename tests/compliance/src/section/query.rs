@@ -2,9 +2,10 @@
 //! What the device says of itself and its sources.
 
 use super::REFERENCE;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds, refused, skipped};
 use crate::reader::{Reader, info};
+use crate::target::Target;
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi::{self, Info, SOURCE_INCREMENTS, SOURCE_PATTERN, SourceInfo, field_name};
 use nix::errno::Errno;
@@ -18,149 +19,149 @@ pub(super) const SECTION: Section = Section {
     name: "GET_INFO and GET_SOURCE",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "Info.engine is a name, padded with NUL", |bench| {
-            named(&bench.info.engine)
+        check(1, PLACE, "Info.engine is a name, padded with NUL", |target| {
+            named(&target.info.engine)
         }),
-        check(2, PLACE, "Info.device is the N of the node's name", |bench| {
-            let name = bench.path.rsplit('/').next().unwrap_or_default();
-            equal("name", format!("dmaframe{}", bench.info.device).as_str(), name)
+        check(2, PLACE, "Info.device is the N of the node's name", |target| {
+            let name = target.path.rsplit('/').next().unwrap_or_default();
+            equal("name", format!("dmaframe{}", target.info.device).as_str(), name)
         }),
-        check(3, PLACE, "Info.sources is not zero", |bench| {
-            holds(bench.info.sources > 0, || "got sources 0".to_owned())
+        check(3, PLACE, "Info.sources is not zero", |target| {
+            holds(target.info.sources > 0, || "got sources 0".to_owned())
         }),
-        check(4, PLACE, "Info.frame_granularity is a multiple of 4", |bench| {
-            let granularity = bench.info.frame_granularity;
+        check(4, PLACE, "Info.frame_granularity is a multiple of 4", |target| {
+            let granularity = target.info.frame_granularity;
             holds(granularity > 0 && granularity % 4 == 0, || format!("got {granularity}"))
         }),
-        check(5, PLACE, "Info.frame_bytes_max is a multiple of frame_granularity", |bench| {
-            let Info { frame_bytes_max, frame_granularity, .. } = bench.info;
+        check(5, PLACE, "Info.frame_bytes_max is a multiple of frame_granularity", |target| {
+            let Info { frame_bytes_max, frame_granularity, .. } = target.info;
             let good = frame_bytes_max > 0 && frame_bytes_max % frame_granularity.max(1) == 0;
             holds(good, || format!("got {frame_bytes_max} of {frame_granularity}"))
         }),
-        check(6, PLACE, "Info.slots_max is a power of two from 2", |bench| {
-            let slots = bench.info.slots_max;
+        check(6, PLACE, "Info.slots_max is a power of two from 2", |target| {
+            let slots = target.info.slots_max;
             holds(slots >= 2 && slots.is_power_of_two(), || format!("got {slots}"))
         }),
-        check(7, PLACE, "Info.stamp_hz is not zero", |bench| {
-            holds(bench.info.stamp_hz > 0, || "got 0".to_owned())
+        check(7, PLACE, "Info.stamp_hz is not zero", |target| {
+            holds(target.info.stamp_hz > 0, || "got 0".to_owned())
         }),
-        check(8, PLACE, "Info.ring_bytes_max has room for two of the longest frames", |bench| {
-            let Info { ring_bytes_max, frame_bytes_max, .. } = bench.info;
+        check(8, PLACE, "Info.ring_bytes_max has room for two of the longest frames", |target| {
+            let Info { ring_bytes_max, frame_bytes_max, .. } = target.info;
             let two = 2 * u64::from(frame_bytes_max);
             holds(ring_bytes_max > two, || format!("got {ring_bytes_max} for {two}"))
         }),
-        check(9, PLACE, "Info.interval_us_min is not zero, nor above interval_us_max", |bench| {
-            let Info { interval_us_min: min, interval_us_max: max, .. } = bench.info;
+        check(9, PLACE, "Info.interval_us_min is not zero, nor above interval_us_max", |target| {
+            let Info { interval_us_min: min, interval_us_max: max, .. } = target.info;
             holds(0 < min && min <= max, || format!("got {min} and {max}"))
         }),
-        check(10, PLACE, "Info.reserved is written with zero", |bench| {
+        check(10, PLACE, "Info.reserved is written with zero", |target| {
             let dirty = Info { reserved: [u64::MAX; 6], ..Info::default() };
-            let told = bench.open()?.exchange(uapi::GET_INFO, dirty)?;
+            let told = target.open()?.exchange(uapi::GET_INFO, dirty)?;
             equal("reserved", told.reserved, [0; 6])
         }),
-        check(11, PLACE, "Info is the same but for state while a stream runs", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(11, PLACE, "Info is the same but for state while a stream runs", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let now = info(&reader.raw)?;
-            equal("Info", Info { state: bench.info.state, ..now }, bench.info)
+            equal("Info", Info { state: target.info.state, ..now }, target.info)
         }),
-        check(12, PLACE, "Info.state is that of the stream", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(12, PLACE, "Info.state is that of the stream", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             equal("state", info(&reader.raw)?.state, State::Running as u32)
         }),
-        check(13, SOURCE, "GET_SOURCE tells every source below Info.sources", |bench| {
-            equal("sources", bench.sources.len(), bench.info.sources as usize)
+        check(13, SOURCE, "GET_SOURCE tells every source below Info.sources", |target| {
+            equal("sources", target.sources.len(), target.info.sources as usize)
         }),
-        check(14, SOURCE, "GET_SOURCE of the source one too high is EINVAL", |bench| {
-            ask(bench, |source| source.index = bench.info.sources)
+        check(14, SOURCE, "GET_SOURCE of the source one too high is EINVAL", |target| {
+            ask(target, |source| source.index = target.info.sources)
         }),
-        check(15, SOURCE, "GET_SOURCE of the source 2^32-1 is EINVAL", |bench| {
-            ask(bench, |source| source.index = u32::MAX)
+        check(15, SOURCE, "GET_SOURCE of the source 2^32-1 is EINVAL", |target| {
+            ask(target, |source| source.index = u32::MAX)
         }),
-        check(16, SOURCE, "SourceInfo.index comes back as it was given", |bench| {
-            each(bench, |at, source| equal("index", source.index, at))
+        check(16, SOURCE, "SourceInfo.index comes back as it was given", |target| {
+            each(target, |at, source| equal("index", source.index, at))
         }),
-        check(17, SOURCE, "SourceInfo.name is a name, padded with NUL", |bench| {
-            each(bench, |_, source| named(&source.name))
+        check(17, SOURCE, "SourceInfo.name is a name, padded with NUL", |target| {
+            each(target, |_, source| named(&source.name))
         }),
-        check(18, SOURCE, "no two sources have one name", |bench| {
+        check(18, SOURCE, "no two sources have one name", |target| {
             let names: HashSet<_> =
-                bench.sources.iter().map(|source| field_name(&source.name)).collect();
-            equal("names", names.len(), bench.sources.len())
+                target.sources.iter().map(|source| field_name(&source.name)).collect();
+            equal("names", names.len(), target.sources.len())
         }),
-        check(19, SOURCE, "SourceInfo.flags has none that is not known", |bench| {
+        check(19, SOURCE, "SourceInfo.flags has none that is not known", |target| {
             let known = SOURCE_INCREMENTS | SOURCE_PATTERN;
-            each(bench, |_, source| equal("flags", source.flags & !known, 0))
+            each(target, |_, source| equal("flags", source.flags & !known, 0))
         }),
-        check(20, SOURCE, "the pattern has no bus address", |bench| {
-            equal("bus", bench.pattern()?.bus, 0)
+        check(20, SOURCE, "the pattern has no bus address", |target| {
+            equal("bus", target.pattern()?.bus, 0)
         }),
-        check(21, SOURCE, "a source with a bus address is not the pattern", |bench| {
-            each(bench, |_, source| {
+        check(21, SOURCE, "a source with a bus address is not the pattern", |target| {
+            each(target, |_, source| {
                 let pattern = source.flags & SOURCE_PATTERN;
                 holds(source.bus == 0 || pattern == 0, || format!("got {source:x?}"))
             })
         }),
-        check(22, SOURCE, "SourceInfo.width is not zero, nor above bytes", |bench| {
-            each(bench, |_, source| {
+        check(22, SOURCE, "SourceInfo.width is not zero, nor above bytes", |target| {
+            each(target, |_, source| {
                 let good = 0 < source.width && source.width <= source.bytes;
                 holds(good, || format!("got {} of {}", source.width, source.bytes))
             })
         }),
-        check(23, SOURCE, "SourceInfo.frame_bytes is a payload that can be had", |bench| {
-            each(bench, |_, source| {
+        check(23, SOURCE, "SourceInfo.frame_bytes is a payload that can be had", |target| {
+            each(target, |_, source| {
                 let bytes = source.frame_bytes;
                 let good = bytes > 0
-                    && bytes <= bench.info.frame_bytes_max
-                    && bytes % bench.unit(source) == 0;
+                    && bytes <= target.info.frame_bytes_max
+                    && bytes % target.unit(source) == 0;
                 holds(good, || format!("got {bytes} of {source:x?}"))
             })
         }),
-        check(24, SOURCE, "SourceInfo.interval_us is 0 or within the device's bounds", |bench| {
-            let bounds = bench.info.interval_us_min..=bench.info.interval_us_max;
-            each(bench, |_, source| {
+        check(24, SOURCE, "SourceInfo.interval_us is 0 or within the device's bounds", |target| {
+            let bounds = target.info.interval_us_min..=target.info.interval_us_max;
+            each(target, |_, source| {
                 let us = source.interval_us;
                 holds(us == 0 || bounds.contains(&us), || format!("got {us}"))
             })
         }),
-        check(25, SOURCE, "SourceInfo.reserved is zero", |bench| {
-            each(bench, |_, source| equal("reserved", source.reserved, [0; 4]))
+        check(25, SOURCE, "SourceInfo.reserved is zero", |target| {
+            each(target, |_, source| equal("reserved", source.reserved, [0; 4]))
         }),
-        check(26, SOURCE, "GET_SOURCE with flags that is not zero is EINVAL", |bench| {
-            ask(bench, |it| it.flags = 1)
+        check(26, SOURCE, "GET_SOURCE with flags that is not zero is EINVAL", |target| {
+            ask(target, |it| it.flags = 1)
         }),
-        check(27, SOURCE, "GET_SOURCE with name that is not zero is EINVAL", |bench| {
-            ask(bench, |source| source.name[31] = 1)
+        check(27, SOURCE, "GET_SOURCE with name that is not zero is EINVAL", |target| {
+            ask(target, |source| source.name[31] = 1)
         }),
-        check(28, SOURCE, "GET_SOURCE with bus that is not zero is EINVAL", |bench| {
-            ask(bench, |source| source.bus = 1 << 63)
+        check(28, SOURCE, "GET_SOURCE with bus that is not zero is EINVAL", |target| {
+            ask(target, |source| source.bus = 1 << 63)
         }),
-        check(29, SOURCE, "GET_SOURCE with bytes that is not zero is EINVAL", |bench| {
-            ask(bench, |it| it.bytes = 4)
+        check(29, SOURCE, "GET_SOURCE with bytes that is not zero is EINVAL", |target| {
+            ask(target, |it| it.bytes = 4)
         }),
-        check(30, SOURCE, "GET_SOURCE with width that is not zero is EINVAL", |bench| {
-            ask(bench, |it| it.width = 4)
+        check(30, SOURCE, "GET_SOURCE with width that is not zero is EINVAL", |target| {
+            ask(target, |it| it.width = 4)
         }),
-        check(31, SOURCE, "GET_SOURCE with dreq that is not zero is EINVAL", |bench| {
-            ask(bench, |it| it.dreq = 1)
+        check(31, SOURCE, "GET_SOURCE with dreq that is not zero is EINVAL", |target| {
+            ask(target, |it| it.dreq = 1)
         }),
-        check(32, SOURCE, "GET_SOURCE with frame_bytes that is not zero is EINVAL", |bench| {
-            ask(bench, |source| source.frame_bytes = 4096)
+        check(32, SOURCE, "GET_SOURCE with frame_bytes that is not zero is EINVAL", |target| {
+            ask(target, |source| source.frame_bytes = 4096)
         }),
-        check(33, SOURCE, "GET_SOURCE with interval_us that is not zero is EINVAL", |bench| {
-            ask(bench, |source| source.interval_us = 1000)
+        check(33, SOURCE, "GET_SOURCE with interval_us that is not zero is EINVAL", |target| {
+            ask(target, |source| source.interval_us = 1000)
         }),
-        check(34, SOURCE, "GET_SOURCE with frame_bytes_max that is not zero is EINVAL", |bench| {
-            ask(bench, |it| it.frame_bytes_max = 1)
+        check(34, SOURCE, "GET_SOURCE with frame_bytes_max that is not zero is EINVAL", |target| {
+            ask(target, |it| it.frame_bytes_max = 1)
         }),
-        check(35, SOURCE, "GET_SOURCE with reserved that is not zero is EINVAL", |bench| {
-            ask(bench, |source| source.reserved[0] = 1)?;
-            ask(bench, |source| source.reserved[3] = 1 << 63)
+        check(35, SOURCE, "GET_SOURCE with reserved that is not zero is EINVAL", |target| {
+            ask(target, |source| source.reserved[0] = 1)?;
+            ask(target, |source| source.reserved[3] = 1 << 63)
         }),
-        check(36, SOURCE, "GET_SOURCE tells the same while a stream runs", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(36, SOURCE, "GET_SOURCE tells the same while a stream runs", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let asked = SourceInfo::default();
             let told = reader.raw.exchange(uapi::GET_SOURCE, asked)?;
-            match bench.sources.first() {
+            match target.sources.first() {
                 Some(first) => equal("source 0", told, *first),
                 None => skipped("there is no source"),
             }
@@ -177,12 +178,12 @@ fn named(field: &[u8; uapi::NAME_BYTES]) -> Outcome {
 }
 
 /// Asks for source 0 with a change, which must be refused.
-fn ask(bench: &Bench, change: impl FnOnce(&mut SourceInfo)) -> Outcome {
+fn ask(target: &Target, change: impl FnOnce(&mut SourceInfo)) -> Outcome {
     let mut asked = SourceInfo::default();
     change(&mut asked);
-    refused(bench.open()?.exchange(uapi::GET_SOURCE, asked), Errno::EINVAL)
+    refused(target.open()?.exchange(uapi::GET_SOURCE, asked), Errno::EINVAL)
 }
 
-fn each(bench: &Bench, holds: impl Fn(u32, &SourceInfo) -> Outcome) -> Outcome {
-    (0..).zip(&bench.sources).try_for_each(|(at, source)| holds(at, source))
+fn each(target: &Target, holds: impl Fn(u32, &SourceInfo) -> Outcome) -> Outcome {
+    (0..).zip(&target.sources).try_for_each(|(at, source)| holds(at, source))
 }

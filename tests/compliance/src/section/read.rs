@@ -3,10 +3,11 @@
 
 use super::REFERENCE;
 use super::request::guard;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, Stop, check, equal, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, Stop, equal, holds, refused};
 use crate::reader::{Frame, Reader, config, is_pattern, read, read_to, state, stats};
 use crate::sleeper::while_asleep;
+use crate::target::Target;
 use dmaframe_abi::frame::{HEADER_BYTES, parse};
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi::Config;
@@ -23,49 +24,49 @@ pub(super) const SECTION: Section = Section {
     name: "read",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "on an idle device read(2) starts a stream", |bench| {
-            let (raw, mut buffer) = idle(bench)?;
+        check(1, PLACE, "on an idle device read(2) starts a stream", |target| {
+            let (raw, mut buffer) = idle(target)?;
             read(&raw, &mut buffer)?;
             equal("state", state(&raw)?, State::Running as u32)
         }),
-        check(2, PLACE, "the stream that read(2) starts is of the device's settings", |bench| {
-            let (raw, mut buffer) = idle(bench)?;
+        check(2, PLACE, "the stream that read(2) starts is of the device's settings", |target| {
+            let (raw, mut buffer) = idle(target)?;
             let settings = config(&raw)?;
             read(&raw, &mut buffer)?;
             let made = config(&raw)?;
             let shape = Config { slot_stride: 0, header_bytes: 0, slots_bytes: 0, ..made };
             equal("GET_CONFIG", shape, settings)
         }),
-        check(3, PLACE, "read(2) gives header and payload of a whole frame", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(3, PLACE, "read(2) gives header and payload of a whole frame", |target| {
+            let reader = Reader::waiting(target)?;
             let mut buffer = vec![0; bytes(&reader)];
             equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
             let (header, payload) = parse(&buffer)?;
             equal("sequence", header.sequence.get(), 0)?;
             equal("payload", payload.len(), reader.made.frame_bytes as usize)
         }),
-        check(4, PLACE, "read(2) gives the bytes that the slot has", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(4, PLACE, "read(2) gives the bytes that the slot has", |target| {
+            let reader = Reader::waiting(target)?;
             let slot = reader.slots.copy(0, bytes(&reader));
             let mut buffer = vec![0; bytes(&reader)];
             read(&reader.raw, &mut buffer)?;
             holds(buffer == slot, || "got other bytes".to_owned())
         }),
-        check(5, PLACE, "read(2) gives as many whole frames as fit", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(5, PLACE, "read(2) gives as many whole frames as fit", |target| {
+            let reader = Reader::waiting(target)?;
             let one = bytes(&reader);
             let mut buffer = vec![0; 4 * one - 1];
             equal("bytes", read(&reader.raw, &mut buffer)?, 3 * one)
         }),
-        check(6, PLACE, "read(2) gives no more than are ready", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(6, PLACE, "read(2) gives no more than are ready", |target| {
+            let reader = Reader::waiting(target)?;
             reader.stop()?;
             let (one, slots) = (bytes(&reader), reader.made.slots as usize);
             let mut buffer = vec![0; (slots + 4) * one];
             equal("bytes", read(&reader.raw, &mut buffer)?, slots * one)
         }),
-        check(7, PLACE, "frames come in order, without a gap", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(7, PLACE, "frames come in order, without a gap", |target| {
+            let reader = Reader::started(target, target.shape())?;
             let mut buffer = vec![0; 3 * bytes(&reader)];
             let mut next = 0;
             while next < 100 {
@@ -77,9 +78,9 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(8, PLACE, "payloads of read frames are whole", |bench| {
-            bench.pattern()?;
-            let reader = Reader::started(bench, bench.shape())?;
+        check(8, PLACE, "payloads of read frames are whole", |target| {
+            target.pattern()?;
+            let reader = Reader::started(target, target.shape())?;
             let mut buffer = vec![0; bytes(&reader)];
             for _ in 0..100 {
                 read(&reader.raw, &mut buffer)?;
@@ -88,14 +89,14 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(9, PLACE, "read(2) moves consumer for each frame", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(9, PLACE, "read(2) moves consumer for each frame", |target| {
+            let reader = Reader::waiting(target)?;
             let mut buffer = vec![0; 3 * bytes(&reader)];
             read(&reader.raw, &mut buffer)?;
             equal("consumer", reader.index(), 3)
         }),
-        check(10, PLACE, "read(2) returns the slots of what it gave", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(10, PLACE, "read(2) returns the slots of what it gave", |target| {
+            let reader = Reader::waiting(target)?;
             let slots = reader.made.slots;
             let mut buffer = vec![0; slots as usize * bytes(&reader)];
             let mut given = 0;
@@ -104,17 +105,17 @@ pub(super) const SECTION: Section = Section {
             }
             equal("kicks", reader.stats()?.kicks, 0)
         }),
-        check(11, PLACE, "a buffer a byte short of a frame gets all but its last byte", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(11, PLACE, "a buffer a byte short of a frame gets all but its last byte", |target| {
+            let reader = Reader::waiting(target)?;
             let mut buffer = vec![0; bytes(&reader) - 1];
             equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
             equal("consumer", reader.index(), 0)
         }),
-        check(12, PLACE, "a buffer of one byte gets one byte", |bench| {
-            equal("bytes", read(&Reader::waiting(bench)?.raw, &mut [0])?, 1)
+        check(12, PLACE, "a buffer of one byte gets one byte", |target| {
+            equal("bytes", read(&Reader::waiting(target)?.raw, &mut [0])?, 1)
         }),
-        check(13, PLACE, "the rest of a frame comes with the next read(2)", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(13, PLACE, "the rest of a frame comes with the next read(2)", |target| {
+            let reader = Reader::waiting(target)?;
             let slot = reader.slots.copy(0, bytes(&reader));
             let mut header = [0; HEADER_BYTES];
             equal("bytes", read(&reader.raw, &mut header)?, HEADER_BYTES)?;
@@ -123,85 +124,85 @@ pub(super) const SECTION: Section = Section {
             holds([&header, &payload[..]].concat() == slot, || "got other bytes".to_owned())?;
             equal("consumer", reader.index(), 1)
         }),
-        check(14, PLACE, "no address is EFAULT", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(14, PLACE, "no address is EFAULT", |target| {
+            let reader = Reader::waiting(target)?;
             refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)
         }),
-        check(15, PLACE, "memory that is read-only is EFAULT", |bench| {
-            let reader = Reader::waiting(bench)?;
-            let pages = bytes(&reader).next_multiple_of(bench.page);
+        check(15, PLACE, "memory that is read-only is EFAULT", |target| {
+            let reader = Reader::waiting(target)?;
+            let pages = bytes(&reader).next_multiple_of(target.page);
             let memory = Mapping::anonymous(pages, libc::PROT_READ);
             refused(reader.read_to(memory.address(), bytes(&reader)), Errno::EFAULT)
         }),
-        check(16, PLACE, "a bad address costs no frame", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(16, PLACE, "a bad address costs no frame", |target| {
+            let reader = Reader::waiting(target)?;
             refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)?;
             first(&reader)
         }),
-        check(17, PLACE, "memory that ends in the second frame gives the first", |bench| {
-            let reader = short_frames(bench)?;
+        check(17, PLACE, "memory that ends in the second frame gives the first", |target| {
+            let reader = short_frames(target)?;
             let one = bytes(&reader);
-            let memory = Mapping::anonymous(2 * bench.page, libc::PROT_READ | libc::PROT_WRITE);
-            guard(&memory, bench.page)?;
-            let place = memory.address() + bench.page - one - one / 2;
+            let memory = Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
+            guard(&memory, target.page)?;
+            let place = memory.address() + target.page - one - one / 2;
             equal("bytes", reader.read_to(place, 2 * one)?, one)
         }),
-        check(18, PLACE, "the frame that had no place is not lost", |bench| {
-            let reader = short_frames(bench)?;
+        check(18, PLACE, "the frame that had no place is not lost", |target| {
+            let reader = short_frames(target)?;
             let one = bytes(&reader);
-            let memory = Mapping::anonymous(2 * bench.page, libc::PROT_READ | libc::PROT_WRITE);
-            guard(&memory, bench.page)?;
-            reader.read_to(memory.address() + bench.page - one - one / 2, 2 * one)?;
+            let memory = Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
+            guard(&memory, target.page)?;
+            reader.read_to(memory.address() + target.page - one - one / 2, 2 * one)?;
             let mut buffer = vec![0; one];
             read(&reader.raw, &mut buffer)?;
             equal("sequence", parse(&buffer)?.0.sequence.get(), 1)
         }),
-        check(19, PLACE, "with O_NONBLOCK and no frame read(2) is EAGAIN", |bench| {
-            let raw = bench.open_with(libc::O_NONBLOCK)?;
-            let reader = Reader::with(bench, raw, bench.quiet())?;
+        check(19, PLACE, "with O_NONBLOCK and no frame read(2) is EAGAIN", |target| {
+            let raw = target.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(target, raw, target.quiet())?;
             reader.start()?;
             let mut buffer = vec![0; bytes(&reader)];
             refused(read(&reader.raw, &mut buffer), Errno::EAGAIN)
         }),
-        check(20, PLACE, "with O_NONBLOCK read(2) gives what is ready", |bench| {
-            let raw = bench.open_with(libc::O_NONBLOCK)?;
-            let reader = Reader::with(bench, raw, bench.shape())?;
+        check(20, PLACE, "with O_NONBLOCK read(2) gives what is ready", |target| {
+            let raw = target.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(target, raw, target.shape())?;
             reader.start()?;
             reader.fill()?;
             first(&reader)
         }),
-        check(21, PLACE, "with O_NONBLOCK and no frame a short buffer is EAGAIN", |bench| {
-            let raw = bench.open_with(libc::O_NONBLOCK)?;
-            let reader = Reader::with(bench, raw, bench.quiet())?;
+        check(21, PLACE, "with O_NONBLOCK and no frame a short buffer is EAGAIN", |target| {
+            let raw = target.open_with(libc::O_NONBLOCK)?;
+            let reader = Reader::with(target, raw, target.quiet())?;
             reader.start()?;
             refused(read(&reader.raw, &mut [0; 8]), Errno::EAGAIN)
         }),
-        check(22, PLACE, "read(2) sleeps until a frame comes", |bench| {
-            let reader = Reader::started(bench, bench.paced(50_000))?;
+        check(22, PLACE, "read(2) sleeps until a frame comes", |target| {
+            let reader = Reader::started(target, target.paced(50_000))?;
             first(&reader)
         }),
-        check(23, PLACE, "STOP wakes who sleeps in read(2), with 0", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(23, PLACE, "STOP wakes who sleeps in read(2), with 0", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             equal("read", while_asleep(|| asleep(&reader), |_| reader.stop())?, Ok(0))
         }),
-        check(24, PLACE, "a fault wakes who sleeps in read(2), with EIO", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(24, PLACE, "a fault wakes who sleeps in read(2), with EIO", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             equal("read", while_asleep(|| asleep(&reader), |_| reader.lie(1))?, Err(Errno::EIO))
         }),
-        check(25, PLACE, "a signal wakes who sleeps in read(2), with EINTR", |bench| {
+        check(25, PLACE, "a signal wakes who sleeps in read(2), with EINTR", |target| {
             let nothing = SigHandler::Handler(heard);
             let action = SigAction::new(nothing, SaFlags::empty(), SigSet::empty());
             // SAFETY: the handler does nothing.
             unsafe { sigaction(Signal::SIGUSR1, &action)? };
-            let reader = Reader::started(bench, bench.quiet())?;
+            let reader = Reader::started(target, target.quiet())?;
             let woken = while_asleep(
                 || asleep(&reader),
                 |thread| Ok(pthread_kill(thread, Signal::SIGUSR1)?),
             )?;
             equal("read", woken, Err(Errno::EINTR))
         }),
-        check(26, PLACE, "while a thread is in read(2) another one gets EBUSY", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(26, PLACE, "while a thread is in read(2) another one gets EBUSY", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             let mut second = Ok(0);
             let first = while_asleep(
                 || asleep(&reader),
@@ -213,12 +214,12 @@ pub(super) const SECTION: Section = Section {
             refused(second, Errno::EBUSY)?;
             equal("the first one's read", first, Ok(0))
         }),
-        check(27, PLACE, "of a stream that was not started read(2) gives 0", |bench| {
-            let reader = Reader::configured(bench, bench.shape())?;
+        check(27, PLACE, "of a stream that was not started read(2) gives 0", |target| {
+            let reader = Reader::configured(target, target.shape())?;
             equal("bytes", read(&reader.raw, &mut vec![0; bytes(&reader)])?, 0)
         }),
-        check(28, PLACE, "of a stopped stream read(2) gives the rest, then 0", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(28, PLACE, "of a stopped stream read(2) gives the rest, then 0", |target| {
+            let reader = Reader::waiting(target)?;
             reader.stop()?;
             let mut buffer = vec![0; bytes(&reader)];
             for _ in 0..reader.made.slots {
@@ -227,22 +228,22 @@ pub(super) const SECTION: Section = Section {
             equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
             equal("bytes", read(&reader.raw, &mut buffer)?, 0)
         }),
-        check(29, PLACE, "after 0 and START read(2) gives frames again", |bench| {
-            let reader = Reader::configured(bench, bench.shape())?;
+        check(29, PLACE, "after 0 and START read(2) gives frames again", |target| {
+            let reader = Reader::configured(target, target.shape())?;
             let mut buffer = vec![0; bytes(&reader)];
             equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
             reader.start()?;
             first(&reader)
         }),
-        check(30, PLACE, "a file opened to be read alone gives frames", |bench| {
-            drop(idle(bench)?);
-            let raw = Raw::open_read_only(&bench.path);
+        check(30, PLACE, "a file opened to be read alone gives frames", |target| {
+            drop(idle(target)?);
+            let raw = Raw::open_read_only(&target.path);
             let room = HEADER_BYTES + config(&raw)?.frame_bytes as usize;
             equal("bytes", read(&raw, &mut vec![0; room])?, room)?;
             equal("lost", stats(&raw)?.lost, 0)
         }),
-        check(31, PLACE, "after the rest of a frame come whole frames that fit", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(31, PLACE, "after the rest of a frame come whole frames that fit", |target| {
+            let reader = Reader::waiting(target)?;
             let one = bytes(&reader);
             equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
             let mut buffer = vec![0; 3 * one - 2];
@@ -250,26 +251,26 @@ pub(super) const SECTION: Section = Section {
             equal("sequence", parse(&buffer[one - 1..])?.0.sequence.get(), 1)?;
             equal("consumer", reader.index(), 2)
         }),
-        check(32, PLACE, "a frame read in part and returned by consumer is over", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(32, PLACE, "a frame read in part and returned by consumer is over", |target| {
+            let reader = Reader::waiting(target)?;
             equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
             reader.give_back(1)?;
             let mut buffer = vec![0; bytes(&reader)];
             equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
             equal("sequence", parse(&buffer)?.0.sequence.get(), 1)
         }),
-        check(33, PLACE, "a buffer of no bytes gets 0 and starts no stream", |bench| {
-            let (raw, _) = idle(bench)?;
+        check(33, PLACE, "a buffer of no bytes gets 0 and starts no stream", |target| {
+            let (raw, _) = idle(target)?;
             equal("bytes", read(&raw, &mut [])?, 0)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(34, PLACE, "with O_NONBLOCK read(2) of an idle device is ENODATA", |bench| {
-            let raw = bench.open_with(libc::O_NONBLOCK)?;
+        check(34, PLACE, "with O_NONBLOCK read(2) of an idle device is ENODATA", |target| {
+            let raw = target.open_with(libc::O_NONBLOCK)?;
             refused(read(&raw, &mut [0; HEADER_BYTES]), Errno::ENODATA)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(35, PLACE, "a bad address on an idle device leaves no stream", |bench| {
-            let (raw, _) = idle(bench)?;
+        check(35, PLACE, "a bad address on an idle device leaves no stream", |target| {
+            let (raw, _) = idle(target)?;
             refused(read_to(&raw, 0, HEADER_BYTES), Errno::EFAULT)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
@@ -279,8 +280,8 @@ pub(super) const SECTION: Section = Section {
 extern "C" fn heard(_: libc::c_int) {}
 
 /// An idle device, and room for a frame of its settings, if one comes soon enough.
-fn idle(bench: &Bench) -> Outcome<(Raw, Vec<u8>)> {
-    let raw = bench.open()?;
+fn idle(target: &Target) -> Outcome<(Raw, Vec<u8>)> {
+    let raw = target.open()?;
     let settings = config(&raw)?;
     if settings.interval_us > 10_000_000 {
         return Err(Stop::Skipped("the settings' interval is over ten seconds".to_owned()));
@@ -289,10 +290,10 @@ fn idle(bench: &Bench) -> Outcome<(Raw, Vec<u8>)> {
 }
 
 /// Frames of which two are shorter than a page.
-fn short_frames(bench: &Bench) -> Outcome<Reader> {
-    let unit = bench.unit(&bench.source());
-    let frame_bytes = (bench.page as u32 / 4 / unit).max(1) * unit;
-    let reader = Reader::started(bench, Config { frame_bytes, ..bench.shape() })?;
+fn short_frames(target: &Target) -> Outcome<Reader> {
+    let unit = target.unit(&target.source());
+    let frame_bytes = (target.page as u32 / 4 / unit).max(1) * unit;
+    let reader = Reader::started(target, Config { frame_bytes, ..target.shape() })?;
     reader.fill()?;
     Ok(reader)
 }

@@ -2,9 +2,10 @@
 //! Requests that are none, and arguments that are bad.
 
 use super::REFERENCE;
-use crate::bench::Bench;
-use crate::check::{Outcome, Section, check, equal, failed, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, failed, refused};
 use crate::reader::{Reader, state};
+use crate::target::Target;
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi;
 use dmaframe_compliance::mapping::Mapping;
@@ -17,81 +18,83 @@ pub(super) const SECTION: Section = Section {
     name: "Requests",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "a number after the last is ENOTTY", |bench| {
-            unknown(bench, (uapi::GET_STATS & !0xff) | 8)
+        check(1, PLACE, "a number after the last is ENOTTY", |target| {
+            unknown(target, (uapi::GET_STATS & !0xff) | 8)
         }),
-        check(2, PLACE, "the highest number is ENOTTY", |bench| {
-            unknown(bench, (uapi::GET_STATS & !0xff) | 0xff)
+        check(2, PLACE, "the highest number is ENOTTY", |target| {
+            unknown(target, (uapi::GET_STATS & !0xff) | 0xff)
         }),
-        check(3, PLACE, "a number without structure after the last is ENOTTY", |bench| {
-            unknown(bench, uapi::START - 4 + 8)
+        check(3, PLACE, "a number without structure after the last is ENOTTY", |target| {
+            unknown(target, uapi::START - 4 + 8)
         }),
-        check(4, PLACE, "a known number with another length is ENOTTY", |bench| {
-            unknown(bench, uapi::GET_INFO + (8 << 16))
+        check(4, PLACE, "a known number with another length is ENOTTY", |target| {
+            unknown(target, uapi::GET_INFO + (8 << 16))
         }),
-        check(5, PLACE, "a known number in another direction is ENOTTY", |bench| {
-            unknown(bench, uapi::GET_INFO ^ (3 << 30))
+        check(5, PLACE, "a known number in another direction is ENOTTY", |target| {
+            unknown(target, uapi::GET_INFO ^ (3 << 30))
         }),
-        check(6, PLACE, "a known number of another type is ENOTTY", |bench| {
-            unknown(bench, uapi::GET_INFO ^ 0x100)
+        check(6, PLACE, "a known number of another type is ENOTTY", |target| {
+            unknown(target, uapi::GET_INFO ^ 0x100)
         }),
-        check(7, PLACE, "START with an argument is EINVAL", |bench| argued(bench, uapi::START)),
-        check(8, PLACE, "STOP with an argument is EINVAL", |bench| argued(bench, uapi::STOP)),
-        check(9, PLACE, "KICK with an argument is EINVAL", |bench| argued(bench, uapi::KICK)),
-        check(10, PLACE, "START that was refused for its argument starts nothing", |bench| {
-            let reader = Reader::configured(bench, bench.quiet())?;
+        check(7, PLACE, "START with an argument is EINVAL", |target| argued(target, uapi::START)),
+        check(8, PLACE, "STOP with an argument is EINVAL", |target| argued(target, uapi::STOP)),
+        check(9, PLACE, "KICK with an argument is EINVAL", |target| argued(target, uapi::KICK)),
+        check(10, PLACE, "START that was refused for its argument starts nothing", |target| {
+            let reader = Reader::configured(target, target.quiet())?;
             refused(reader.raw.request(uapi::START, 1), Errno::EINVAL)?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(11, PLACE, "STOP that was refused for its argument stops nothing", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(11, PLACE, "STOP that was refused for its argument stops nothing", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             refused(reader.raw.request(uapi::STOP, 1), Errno::EINVAL)?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(12, PLACE, "GET_INFO to no address is EFAULT", |bench| bad(bench, uapi::GET_INFO)),
-        check(13, PLACE, "GET_SOURCE to no address is EFAULT", |bench| {
-            bad(bench, uapi::GET_SOURCE)
+        check(12, PLACE, "GET_INFO to no address is EFAULT", |target| bad(target, uapi::GET_INFO)),
+        check(13, PLACE, "GET_SOURCE to no address is EFAULT", |target| {
+            bad(target, uapi::GET_SOURCE)
         }),
-        check(14, PLACE, "GET_CONFIG to no address is EFAULT", |bench| {
-            bad(bench, uapi::GET_CONFIG)
+        check(14, PLACE, "GET_CONFIG to no address is EFAULT", |target| {
+            bad(target, uapi::GET_CONFIG)
         }),
-        check(15, PLACE, "CONFIGURE from no address is EFAULT", |bench| {
-            bad(bench, uapi::CONFIGURE)
+        check(15, PLACE, "CONFIGURE from no address is EFAULT", |target| {
+            bad(target, uapi::CONFIGURE)
         }),
-        check(16, PLACE, "GET_STATS to no address is EFAULT", |bench| bad(bench, uapi::GET_STATS)),
-        check(17, PLACE, "GET_INFO to memory that ends too early is EFAULT", |bench| {
-            half(bench, uapi::GET_INFO)
+        check(16, PLACE, "GET_STATS to no address is EFAULT", |target| {
+            bad(target, uapi::GET_STATS)
         }),
-        check(18, PLACE, "GET_SOURCE to memory that ends too early is EFAULT", |bench| {
-            half(bench, uapi::GET_SOURCE)
+        check(17, PLACE, "GET_INFO to memory that ends too early is EFAULT", |target| {
+            half(target, uapi::GET_INFO)
         }),
-        check(19, PLACE, "GET_CONFIG to memory that ends too early is EFAULT", |bench| {
-            half(bench, uapi::GET_CONFIG)
+        check(18, PLACE, "GET_SOURCE to memory that ends too early is EFAULT", |target| {
+            half(target, uapi::GET_SOURCE)
         }),
-        check(20, PLACE, "CONFIGURE from memory that ends too early is EFAULT", |bench| {
-            half(bench, uapi::CONFIGURE)
+        check(19, PLACE, "GET_CONFIG to memory that ends too early is EFAULT", |target| {
+            half(target, uapi::GET_CONFIG)
         }),
-        check(21, PLACE, "GET_STATS to memory that ends too early is EFAULT", |bench| {
-            half(bench, uapi::GET_STATS)
+        check(20, PLACE, "CONFIGURE from memory that ends too early is EFAULT", |target| {
+            half(target, uapi::CONFIGURE)
         }),
-        check(22, PLACE, "GET_INFO to memory that is read-only is EFAULT", |bench| {
-            fixed(bench, uapi::GET_INFO)
+        check(21, PLACE, "GET_STATS to memory that ends too early is EFAULT", |target| {
+            half(target, uapi::GET_STATS)
         }),
-        check(23, PLACE, "GET_SOURCE to memory that is read-only is EFAULT", |bench| {
-            fixed(bench, uapi::GET_SOURCE)
+        check(22, PLACE, "GET_INFO to memory that is read-only is EFAULT", |target| {
+            fixed(target, uapi::GET_INFO)
         }),
-        check(24, PLACE, "GET_CONFIG to memory that is read-only is EFAULT", |bench| {
-            fixed(bench, uapi::GET_CONFIG)
+        check(23, PLACE, "GET_SOURCE to memory that is read-only is EFAULT", |target| {
+            fixed(target, uapi::GET_SOURCE)
         }),
-        check(25, PLACE, "GET_STATS to memory that is read-only is EFAULT", |bench| {
-            fixed(bench, uapi::GET_STATS)
+        check(24, PLACE, "GET_CONFIG to memory that is read-only is EFAULT", |target| {
+            fixed(target, uapi::GET_CONFIG)
         }),
-        check(26, PLACE, "a structure at an address of the kernel's is EFAULT", |bench| {
+        check(25, PLACE, "GET_STATS to memory that is read-only is EFAULT", |target| {
+            fixed(target, uapi::GET_STATS)
+        }),
+        check(26, PLACE, "a structure at an address of the kernel's is EFAULT", |target| {
             let kernel = usize::MAX - 0xffff;
-            refused(bench.open()?.request(uapi::GET_INFO, kernel), Errno::EFAULT)
+            refused(target.open()?.request(uapi::GET_INFO, kernel), Errno::EFAULT)
         }),
-        check(27, PLACE, "CONFIGURE from a bad address makes no stream", |bench| {
-            let raw = bench.open()?;
+        check(27, PLACE, "CONFIGURE from a bad address makes no stream", |target| {
+            let raw = target.open()?;
             refused(raw.request(uapi::CONFIGURE, 8), Errno::EFAULT)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
@@ -99,15 +102,15 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// Refused with an argument that would be good memory for any structure, and without.
-fn unknown(bench: &Bench, request: u32) -> Outcome {
-    let raw = bench.open()?;
-    let memory = Mapping::anonymous(bench.page, libc::PROT_READ | libc::PROT_WRITE);
+fn unknown(target: &Target, request: u32) -> Outcome {
+    let raw = target.open()?;
+    let memory = Mapping::anonymous(target.page, libc::PROT_READ | libc::PROT_WRITE);
     refused(raw.request(request, 0), Errno::ENOTTY)?;
     refused(raw.request(request, memory.address()), Errno::ENOTTY)
 }
 
-fn argued(bench: &Bench, request: u32) -> Outcome {
-    let reader = Reader::configured(bench, bench.quiet())?;
+fn argued(target: &Target, request: u32) -> Outcome {
+    let reader = Reader::configured(target, target.quiet())?;
     // Also where a register of half the width would be zero.
     for argument in [1, 1 << (usize::BITS - 1), usize::MAX] {
         refused(reader.raw.request(request, argument), Errno::EINVAL)?;
@@ -115,22 +118,22 @@ fn argued(bench: &Bench, request: u32) -> Outcome {
     Ok(())
 }
 
-fn bad(bench: &Bench, request: u32) -> Outcome {
-    let raw = bench.open()?;
+fn bad(target: &Target, request: u32) -> Outcome {
+    let raw = target.open()?;
     refused(raw.request(request, 0), Errno::EFAULT)?;
     refused(raw.request(request, 8), Errno::EFAULT)
 }
 
 /// The structure runs into memory that must not be touched.
-fn half(bench: &Bench, request: u32) -> Outcome {
-    let memory = Mapping::anonymous(2 * bench.page, libc::PROT_READ | libc::PROT_WRITE);
-    guard(&memory, bench.page)?;
-    refused(bench.open()?.request(request, memory.address() + bench.page - 8), Errno::EFAULT)
+fn half(target: &Target, request: u32) -> Outcome {
+    let memory = Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
+    guard(&memory, target.page)?;
+    refused(target.open()?.request(request, memory.address() + target.page - 8), Errno::EFAULT)
 }
 
-fn fixed(bench: &Bench, request: u32) -> Outcome {
-    let memory = Mapping::anonymous(bench.page, libc::PROT_READ);
-    refused(bench.open()?.request(request, memory.address()), Errno::EFAULT)
+fn fixed(target: &Target, request: u32) -> Outcome {
+    let memory = Mapping::anonymous(target.page, libc::PROT_READ);
+    refused(target.open()?.request(request, memory.address()), Errno::EFAULT)
 }
 
 /// Takes all access to the second page away.

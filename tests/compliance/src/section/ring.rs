@@ -2,9 +2,10 @@
 //! The ring's protocol, kept and broken.
 
 use super::REFERENCE;
-use crate::bench::{Bench, LIMIT};
-use crate::check::{Outcome, Section, check, equal, holds, refused};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds, refused};
 use crate::reader::{Reader, is_pattern, read};
+use crate::target::{LIMIT, Target};
 use dmaframe::sysfs::Attribute;
 use dmaframe_abi::ring::{FAULTED, NEED_KICK};
 use dmaframe_abi::stream::{Fault, State};
@@ -24,40 +25,40 @@ pub(super) const SECTION: Section = Section {
     name: "Ring protocol",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "an unpaced stream fills the ring and no more", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(1, PLACE, "an unpaced stream fills the ring and no more", |target| {
+            let reader = Reader::waiting(target)?;
             sleep(Duration::from_millis(50));
             equal("producer", reader.producer(), reader.made.slots)
         }),
-        check(2, PLACE, "NEED_KICK is set once the ring is full", |bench| {
-            equal("flags", Reader::waiting(bench)?.flags(), NEED_KICK)
+        check(2, PLACE, "NEED_KICK is set once the ring is full", |target| {
+            equal("flags", Reader::waiting(target)?.flags(), NEED_KICK)
         }),
-        check(3, PLACE, "kick_at is the index at which half of the slots are free", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(3, PLACE, "kick_at is the index at which half of the slots are free", |target| {
+            let reader = Reader::waiting(target)?;
             equal("kick_at", reader.meta().kick_at.load(Relaxed), reader.made.slots / 2)
         }),
-        check(4, PLACE, "with less than half of the slots free, KICK brings no frame", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(4, PLACE, "with less than half of the slots free, KICK brings no frame", |target| {
+            let reader = Reader::waiting(target)?;
             reader.set_index(reader.made.slots / 2 - 1);
             reader.kick()?;
             sleep(Duration::from_millis(50));
             equal("producer", reader.producer(), reader.made.slots)?;
             equal("flags", reader.flags(), NEED_KICK)
         }),
-        check(5, PLACE, "with half of the slots free, KICK brings frames", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(5, PLACE, "with half of the slots free, KICK brings frames", |target| {
+            let reader = Reader::waiting(target)?;
             reader.set_index(reader.made.slots / 2);
             reader.kick()?;
             reader.reach(reader.made.slots + reader.made.slots / 2)
         }),
-        check(6, PLACE, "with all slots free, KICK brings frames", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(6, PLACE, "with all slots free, KICK brings frames", |target| {
+            let reader = Reader::waiting(target)?;
             reader.set_index(reader.made.slots);
             reader.kick()?;
             reader.reach(2 * reader.made.slots)
         }),
-        check(7, PLACE, "kick_at goes on with the ring", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(7, PLACE, "kick_at goes on with the ring", |target| {
+            let reader = Reader::waiting(target)?;
             let half = reader.made.slots / 2;
             reader.set_index(half);
             reader.kick()?;
@@ -66,16 +67,16 @@ pub(super) const SECTION: Section = Section {
             wait::until(LIMIT, "kick_at half a ring later", asked)?;
             equal("flags", reader.flags(), NEED_KICK)
         }),
-        check(8, PLACE, "poll(2) looks at consumer as KICK does", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(8, PLACE, "poll(2) looks at consumer as KICK does", |target| {
+            let reader = Reader::waiting(target)?;
             reader.set_index(reader.made.slots / 2);
             wait::readable(&reader.raw, Duration::ZERO)?;
             let kicks = reader.stats()?.kicks;
             reader.reach(reader.made.slots + reader.made.slots / 2)?;
             equal("kicks", kicks, 0)
         }),
-        check(9, PLACE, "read(2) looks at consumer as KICK does", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(9, PLACE, "read(2) looks at consumer as KICK does", |target| {
+            let reader = Reader::waiting(target)?;
             let slots = reader.made.slots;
             reader.set_index(slots / 2);
             let mut frame = vec![0; 64 + reader.made.frame_bytes as usize];
@@ -84,8 +85,8 @@ pub(super) const SECTION: Section = Section {
             let sequence = dmaframe_abi::frame::parse(&frame)?.0.sequence.get();
             equal("sequence", sequence, u64::from(slots / 2))
         }),
-        check(10, PLACE, "a reader that returns all it gets needs few kicks", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(10, PLACE, "a reader that returns all it gets needs few kicks", |target| {
+            let reader = Reader::started(target, target.shape())?;
             let frames = 40 * reader.made.slots;
             reader.take_all(frames)?;
             let kicks = reader.stats()?.kicks;
@@ -93,27 +94,27 @@ pub(super) const SECTION: Section = Section {
             let most = u64::from(2 * frames / reader.made.slots + 1);
             holds(kicks <= most, || format!("got {kicks} kicks, more than {most}"))
         }),
-        check(11, PLACE, "a paced stream never asks for a kick", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(11, PLACE, "a paced stream never asks for a kick", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             equal("flags", reader.flags(), 0)
         }),
-        check(12, PLACE, "a paced stream goes on by itself once slots are returned", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(12, PLACE, "a paced stream goes on by itself once slots are returned", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             reader.set_index(4);
             reader.reach(8)?;
             equal("kicks", reader.stats()?.kicks, 0)
         }),
-        check(13, PLACE, "a paced stream fills a ring of which less than half is free", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(13, PLACE, "a paced stream fills a ring of which less than half is free", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             reader.set_index(1);
             reader.reach(5)
         }),
-        check(14, PLACE, "the slot of index i is i modulo slots", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.shape() })?;
+        check(14, PLACE, "the slot of index i is i modulo slots", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.shape() })?;
             for index in 0..19 {
                 reader.reach(index + 1)?;
                 let sequence = reader.frame(index).header.sequence.get();
@@ -122,8 +123,8 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(15, PLACE, "no frame that was not returned is overwritten", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(15, PLACE, "no frame that was not returned is overwritten", |target| {
+            let reader = Reader::waiting(target)?;
             let before = reader.all();
             for _ in 0..50 {
                 reader.kick()?;
@@ -131,8 +132,8 @@ pub(super) const SECTION: Section = Section {
             }
             holds(reader.all() == before, || "got other bytes in the slots".to_owned())
         }),
-        check(16, PLACE, "of half a ring that was returned, the other half stays", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(16, PLACE, "of half a ring that was returned, the other half stays", |target| {
+            let reader = Reader::waiting(target)?;
             let half = reader.made.slots_bytes as usize / 2;
             let before = reader.slots.copy(half, half);
             reader.set_index(reader.made.slots / 2);
@@ -141,8 +142,8 @@ pub(super) const SECTION: Section = Section {
             let after = reader.slots.copy(half, half);
             holds(after == before, || "got other bytes in the slots".to_owned())
         }),
-        check(17, PLACE, "producer never runs more than slots ahead", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.shape() })?;
+        check(17, PLACE, "producer never runs more than slots ahead", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.shape() })?;
             for _ in 0..500 {
                 let index = reader.index();
                 let ready = reader.producer().wrapping_sub(index);
@@ -153,49 +154,49 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(18, PLACE, "an index one beyond producer is a fault", |bench| {
-            lie(bench, 0, |head, _| head + 1)
+        check(18, PLACE, "an index one beyond producer is a fault", |target| {
+            lie(target, 0, |head, _| head + 1)
         }),
-        check(19, PLACE, "an index a ring beyond producer is a fault", |bench| {
-            lie(bench, 0, |head, slots| head + slots)
+        check(19, PLACE, "an index a ring beyond producer is a fault", |target| {
+            lie(target, 0, |head, slots| head + slots)
         }),
-        check(20, PLACE, "an index half the range away is a fault", |bench| {
-            lie(bench, 0, |head, _| head + (1 << 31))
+        check(20, PLACE, "an index half the range away is a fault", |target| {
+            lie(target, 0, |head, _| head + (1 << 31))
         }),
-        check(21, PLACE, "an index below the first is a fault", |bench| {
-            lie(bench, 0, |_, _| u32::MAX)
+        check(21, PLACE, "an index below the first is a fault", |target| {
+            lie(target, 0, |_, _| u32::MAX)
         }),
-        check(22, PLACE, "an index that takes back a slot is a fault", |bench| {
-            lie(bench, 3, |_, _| 2)
+        check(22, PLACE, "an index that takes back a slot is a fault", |target| {
+            lie(target, 3, |_, _| 2)
         }),
-        check(23, PLACE, "an index that takes back a whole ring is a fault", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(23, PLACE, "an index that takes back a whole ring is a fault", |target| {
+            let reader = Reader::waiting(target)?;
             reader.set_index(reader.made.slots);
             reader.kick()?;
             reader.reach(2 * reader.made.slots)?;
             reader.lie(0)
         }),
-        check(24, PLACE, "the fault is told in sysfs", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(24, PLACE, "the fault is told in sysfs", |target| {
+            let reader = Reader::waiting(target)?;
             reader.lie(reader.made.slots + 1)?;
-            equal("state", bench.sysfs().read(Attribute::State)?, State::Faulted.name().to_owned())
+            equal("state", target.sysfs().read(Attribute::State)?, State::Faulted.name().to_owned())
         }),
-        check(25, PLACE, "at a fault no slot is given away", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(25, PLACE, "at a fault no slot is given away", |target| {
+            let reader = Reader::waiting(target)?;
             let (head, before) = (reader.producer(), reader.all());
             reader.lie(head + reader.made.slots)?;
             equal("producer", reader.producer(), head)?;
             holds(reader.all() == before, || "got other bytes in the slots".to_owned())
         }),
-        check(26, PLACE, "at a fault poll(2) reports POLLERR with POLLIN", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(26, PLACE, "at a fault poll(2) reports POLLERR with POLLIN", |target| {
+            let reader = Reader::waiting(target)?;
             reader.lie(reader.made.slots + 1)?;
             let events = wait::readable(&reader.raw, Duration::ZERO)?;
             let want = PollFlags::POLLIN | PollFlags::POLLRDNORM | PollFlags::POLLERR;
             equal("events", events, want)
         }),
-        check(27, PLACE, "after a fault frames that are ready can be read, then EIO", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(27, PLACE, "after a fault frames that are ready can be read, then EIO", |target| {
+            let reader = Reader::waiting(target)?;
             let slots = reader.made.slots;
             reader.lie(slots + 1)?;
             let mut frame = vec![0; 64 + reader.made.frame_bytes as usize];
@@ -204,8 +205,8 @@ pub(super) const SECTION: Section = Section {
             }
             refused(read(&reader.raw, &mut frame), Errno::EIO)
         }),
-        check(28, PLACE, "after a fault and an honest index, START brings frames", |bench| {
-            let reader = Reader::waiting(bench)?;
+        check(28, PLACE, "after a fault and an honest index, START brings frames", |target| {
+            let reader = Reader::waiting(target)?;
             let slots = reader.made.slots;
             reader.lie(slots + 1)?;
             reader.set_index(slots);
@@ -213,17 +214,17 @@ pub(super) const SECTION: Section = Section {
             reader.reach(slots + 1)?;
             equal("flags", reader.flags() & FAULTED, 0)
         }),
-        check(29, PLACE, "an impossible index in mid-stream is found without a kick", |bench| {
-            let reader = Reader::started(bench, Config { slots: 4, ..bench.paced(1000) })?;
+        check(29, PLACE, "an impossible index in mid-stream is found without a kick", |target| {
+            let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.take()?;
             reader.set_index(u32::MAX / 2);
             let faulted = || (reader.flags() & FAULTED != 0).then_some(());
             wait::until(LIMIT, "a fault", faulted)?;
             equal("fault", reader.meta().fault.load(Relaxed), Fault::Consumer as u32)
         }),
-        check(30, "Consumer page", "what lies after consumer means nothing", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
-            for at in 4..bench.page {
+        check(30, "Consumer page", "what lies after consumer means nothing", |target| {
+            let reader = Reader::started(target, target.shape())?;
+            for at in 4..target.page {
                 let byte =
                     std::ptr::with_exposed_provenance::<AtomicU8>(reader.consumer.address() + at);
                 // SAFETY: the byte lies in the mapping, which is writable and lives.
@@ -234,9 +235,9 @@ pub(super) const SECTION: Section = Section {
             let last = frames.last().map_or(0, |frame| frame.header.sequence.get());
             equal("sequence", last, u64::from(3 * reader.made.slots) - 1)
         }),
-        check(31, PLACE, "a thousand frames arrive whole and in order", |bench| {
-            bench.pattern()?;
-            let reader = Reader::started(bench, bench.shape())?;
+        check(31, PLACE, "a thousand frames arrive whole and in order", |target| {
+            target.pattern()?;
+            let reader = Reader::started(target, target.shape())?;
             for sequence in 0..1000 {
                 let frame = reader.take()?;
                 equal("sequence", frame.header.sequence.get(), sequence)?;
@@ -244,24 +245,29 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(32, PLACE, "after one KICK chains follow one another while there is room", |bench| {
-            let unit = bench.unit(&bench.source());
-            // Longer than what goes into a chain with another one.
-            let frame_bytes = (200_000_u32).next_multiple_of(unit);
-            let shape = Config { frame_bytes, slots: 8, ..bench.shape() };
-            let reader = Reader::started(bench, shape)?;
-            reader.asked()?;
-            reader.set_index(4);
-            reader.kick()?;
-            reader.reach(12)?;
-            equal("kicks", reader.stats()?.kicks, 1)
-        }),
+        check(
+            32,
+            PLACE,
+            "after one KICK chains follow one another while there is room",
+            |target| {
+                let unit = target.unit(&target.source());
+                // Longer than what goes into a chain with another one.
+                let frame_bytes = (200_000_u32).next_multiple_of(unit);
+                let shape = Config { frame_bytes, slots: 8, ..target.shape() };
+                let reader = Reader::started(target, shape)?;
+                reader.asked()?;
+                reader.set_index(4);
+                reader.kick()?;
+                reader.reach(12)?;
+                equal("kicks", reader.stats()?.kicks, 1)
+            },
+        ),
     ],
 };
 
 /// After `honest` frames were returned, an index that no reader can have reached.
-fn lie(bench: &Bench, honest: u32, index: impl FnOnce(u32, u32) -> u32) -> Outcome {
-    let reader = Reader::waiting(bench)?;
+fn lie(target: &Target, honest: u32, index: impl FnOnce(u32, u32) -> u32) -> Outcome {
+    let reader = Reader::waiting(target)?;
     reader.set_index(honest);
     reader.kick()?;
     reader.lie(index(reader.producer(), reader.made.slots))

@@ -2,7 +2,8 @@
 //! Counters.
 
 use super::REFERENCE;
-use crate::check::{Outcome, Section, check, equal, holds};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, equal, holds};
 use crate::reader::{Reader, stats};
 use dmaframe_abi::stream::{Fault, State};
 use dmaframe_abi::uapi::{self, Stats};
@@ -15,94 +16,94 @@ pub(super) const SECTION: Section = Section {
     name: "GET_STATS",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "Stats.reserved is written with zero", |bench| {
+        check(1, PLACE, "Stats.reserved is written with zero", |target| {
             let dirty = Stats { reserved: [u64::MAX; 5], ..Stats::default() };
-            let now = bench.open()?.exchange(uapi::GET_STATS, dirty)?;
+            let now = target.open()?.exchange(uapi::GET_STATS, dirty)?;
             equal("reserved", now.reserved, [0; 5])
         }),
-        check(2, PLACE, "START sets frames, lost and bytes to zero", |bench| {
-            drop(Reader::started(bench, bench.shape())?.take()?);
-            let now = Reader::started(bench, bench.quiet())?.stats()?;
+        check(2, PLACE, "START sets frames, lost and bytes to zero", |target| {
+            drop(Reader::started(target, target.shape())?.take()?);
+            let now = Reader::started(target, target.quiet())?.stats()?;
             equal("them", (now.frames, now.lost, now.bytes), (0, 0, 0))
         }),
-        check(3, PLACE, "START sets overruns and bad_consumer to zero", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(3, PLACE, "START sets overruns and bad_consumer to zero", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             reader.set_index(0);
             reader.start()?;
             let now = reader.stats()?;
             equal("them", (now.overruns, now.bad_consumer), (0, 0))
         }),
-        check(4, PLACE, "START sets chains, interrupts and kicks to zero", |bench| {
-            let reader = Reader::started(bench, bench.shape())?;
+        check(4, PLACE, "START sets chains, interrupts and kicks to zero", |target| {
+            let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.kick()?;
             drop(reader);
-            let now = Reader::started(bench, bench.quiet())?.stats()?;
+            let now = Reader::started(target, target.quiet())?.stats()?;
             equal("them", (now.chains, now.interrupts, now.kicks), (0, 0, 0))
         }),
-        check(5, PLACE, "Stats.frames is the number of frames published", |bench| {
-            let (reader, now) = stopped(bench)?;
+        check(5, PLACE, "Stats.frames is the number of frames published", |target| {
+            let (reader, now) = stopped(target)?;
             equal("frames", now.frames, reader.producer().into())
         }),
-        check(6, PLACE, "Stats.bytes is frames times frame_bytes", |bench| {
-            let (reader, now) = stopped(bench)?;
+        check(6, PLACE, "Stats.bytes is frames times frame_bytes", |target| {
+            let (reader, now) = stopped(target)?;
             equal("bytes", now.bytes, now.frames * u64::from(reader.made.frame_bytes))
         }),
-        check(7, PLACE, "Stats.chains is not zero, nor above frames", |bench| {
-            let (_, now) = stopped(bench)?;
+        check(7, PLACE, "Stats.chains is not zero, nor above frames", |target| {
+            let (_, now) = stopped(target)?;
             holds(0 < now.chains && now.chains <= now.frames, || format!("got {now:?}"))
         }),
-        check(8, PLACE, "Stats.interrupts is not zero once there are frames", |bench| {
-            let (_, now) = stopped(bench)?;
+        check(8, PLACE, "Stats.interrupts is not zero once there are frames", |target| {
+            let (_, now) = stopped(target)?;
             holds(now.interrupts > 0, || format!("got {now:?}"))
         }),
-        check(9, PLACE, "Stats.kicks counts each KICK", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(9, PLACE, "Stats.kicks counts each KICK", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             for _ in 0..5 {
                 reader.kick()?;
             }
             equal("kicks", reader.stats()?.kicks, 5)
         }),
-        check(10, PLACE, "an undisturbed stream has no errors, losses or faults", |bench| {
-            let (_, now) = stopped(bench)?;
+        check(10, PLACE, "an undisturbed stream has no errors, losses or faults", |target| {
+            let (_, now) = stopped(target)?;
             let all = (now.errors, now.lost, now.overruns, now.bad_consumer, now.error_bits);
             equal("them", all, (0, 0, 0, 0, 0))?;
             equal("fault", now.fault, Fault::None as u32)
         }),
-        check(11, PLACE, "Stats.state is that of GET_INFO", |bench| {
-            let reader = Reader::configured(bench, bench.quiet())?;
+        check(11, PLACE, "Stats.state is that of GET_INFO", |target| {
+            let reader = Reader::configured(target, target.quiet())?;
             equal("state", reader.stats()?.state, State::Configured as u32)?;
             reader.start()?;
             equal("state", reader.stats()?.state, State::Running as u32)
         }),
-        check(12, PLACE, "Stats.stream is that of the meta page", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(12, PLACE, "Stats.stream is that of the meta page", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             equal("stream", reader.stats()?.stream, reader.meta().stream.load(Relaxed))
         }),
-        check(13, PLACE, "the counters stay after STOP", |bench| {
-            let (reader, now) = stopped(bench)?;
+        check(13, PLACE, "the counters stay after STOP", |target| {
+            let (reader, now) = stopped(target)?;
             reader.stop()?;
             equal("counters", counters(&reader.stats()?), counters(&now))
         }),
-        check(14, PLACE, "without a stream the counters are those of the last one", |bench| {
-            let (reader, now) = stopped(bench)?;
+        check(14, PLACE, "without a stream the counters are those of the last one", |target| {
+            let (reader, now) = stopped(target)?;
             drop(reader);
-            equal("counters", counters(&stats(&bench.open()?)?), counters(&now))
+            equal("counters", counters(&stats(&target.open()?)?), counters(&now))
         }),
-        check(15, PLACE, "without a stream state is idle", |bench| {
-            drop(stopped(bench)?);
-            equal("state", stats(&bench.open()?)?.state, State::Idle as u32)
+        check(15, PLACE, "without a stream state is idle", |target| {
+            drop(stopped(target)?);
+            equal("state", stats(&target.open()?)?.state, State::Idle as u32)
         }),
-        check(16, PLACE, "Stats.bad_consumer and fault tell of an impossible index", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(16, PLACE, "Stats.bad_consumer and fault tell of an impossible index", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             let now = reader.stats()?;
             holds(now.bad_consumer > 0, || format!("got {now:?}"))?;
             equal("fault", now.fault, Fault::Consumer as u32)
         }),
-        check(17, PLACE, "an impossible index is no error of the engine", |bench| {
-            let reader = Reader::started(bench, bench.quiet())?;
+        check(17, PLACE, "an impossible index is no error of the engine", |target| {
+            let reader = Reader::started(target, target.quiet())?;
             reader.lie(reader.producer().wrapping_add(1))?;
             equal("errors", reader.stats()?.errors, 0)
         }),
@@ -110,8 +111,8 @@ pub(super) const SECTION: Section = Section {
 };
 
 /// A stream that has filled its ring and was stopped.
-fn stopped(bench: &crate::bench::Bench) -> Outcome<(Reader, Stats)> {
-    let reader = Reader::started(bench, bench.shape())?;
+fn stopped(target: &crate::target::Target) -> Outcome<(Reader, Stats)> {
+    let reader = Reader::started(target, target.shape())?;
     reader.fill()?;
     reader.stop()?;
     let now = reader.stats()?;

@@ -3,10 +3,11 @@
 //! go with it.
 
 use super::REFERENCE;
-use crate::bench::{Bench, LIMIT};
-use crate::check::{Outcome, Section, Stop, check, equal, holds, refused, skipped};
+use crate::check::{Section, check};
+use crate::outcome::{Outcome, Stop, equal, holds, refused, skipped};
 use crate::reader::{Reader, read, state};
 use crate::sleeper::while_asleep;
+use crate::target::{LIMIT, Target};
 use dmaframe_abi::ring::{DETACHED, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, Stats};
@@ -26,12 +27,12 @@ pub(super) const SECTION: Section = Section {
     name: "Unbind",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "unbound, the ring gets STOPPED and DETACHED", |bench| {
-            let gone = gone(bench)?;
+        check(1, PLACE, "unbound, the ring gets STOPPED and DETACHED", |target| {
+            let gone = gone(target)?;
             equal("flags", gone.reader.flags(), STOPPED | DETACHED)
         }),
-        check(2, PLACE, "unbound, what was received stays readable", |bench| {
-            let gone = gone(bench)?;
+        check(2, PLACE, "unbound, what was received stays readable", |target| {
+            let gone = gone(target)?;
             let frame = gone.reader.frame(0);
             equal("sequence", frame.header.sequence.get(), 0)?;
             holds(gone.reader.all() == gone.before, || "got other bytes in the slots".to_owned())
@@ -40,10 +41,10 @@ pub(super) const SECTION: Section = Section {
             3,
             PLACE,
             "unbound, nothing is written to the ring by who streams after it",
-            |bench| {
-                let mut gone = gone(bench)?;
+            |target| {
+                let mut gone = gone(target)?;
                 gone.driver.bind()?;
-                Reader::started(bench, bench.shape())?.take_all(100)?;
+                Reader::started(target, target.shape())?.take_all(100)?;
                 holds(gone.reader.all() == gone.before, || {
                     "got other bytes in the slots".to_owned()
                 })
@@ -53,81 +54,81 @@ pub(super) const SECTION: Section = Section {
             4,
             "poll and signals",
             "unbound, poll(2) reports POLLHUP | POLLERR | POLLIN",
-            |bench| {
-                let gone = gone(bench)?;
+            |target| {
+                let gone = gone(target)?;
                 let events = wait::readable(&gone.reader.raw, Duration::ZERO)?;
                 let readable = PollFlags::POLLIN | PollFlags::POLLRDNORM;
                 equal("events", events, readable | PollFlags::POLLERR | PollFlags::POLLHUP)
             },
         ),
-        check(5, "Requests", "unbound, GET_INFO is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(5, "Requests", "unbound, GET_INFO is ENODEV", |target| {
+            let gone = gone(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_INFO, Info::default()), Errno::ENODEV)
         }),
-        check(6, "Requests", "unbound, GET_SOURCE is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(6, "Requests", "unbound, GET_SOURCE is ENODEV", |target| {
+            let gone = gone(target)?;
             let told = gone.reader.raw.exchange(uapi::GET_SOURCE, SourceInfo::default());
             refused(told, Errno::ENODEV)
         }),
-        check(7, "Requests", "unbound, GET_CONFIG is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(7, "Requests", "unbound, GET_CONFIG is ENODEV", |target| {
+            let gone = gone(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_CONFIG, Config::default()), Errno::ENODEV)
         }),
-        check(8, "Requests", "unbound, CONFIGURE is ENODEV", |bench| {
-            let gone = gone(bench)?;
-            refused(gone.reader.raw.configure(bench.shape()), Errno::ENODEV)
+        check(8, "Requests", "unbound, CONFIGURE is ENODEV", |target| {
+            let gone = gone(target)?;
+            refused(gone.reader.raw.configure(target.shape()), Errno::ENODEV)
         }),
-        check(9, "Requests", "unbound, GET_STATS is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(9, "Requests", "unbound, GET_STATS is ENODEV", |target| {
+            let gone = gone(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_STATS, Stats::default()), Errno::ENODEV)
         }),
-        check(10, "Requests", "unbound, START is ENODEV", |bench| {
-            refused(gone(bench)?.reader.raw.request(uapi::START, 0), Errno::ENODEV)
+        check(10, "Requests", "unbound, START is ENODEV", |target| {
+            refused(gone(target)?.reader.raw.request(uapi::START, 0), Errno::ENODEV)
         }),
-        check(11, "Requests", "unbound, STOP is ENODEV", |bench| {
-            refused(gone(bench)?.reader.raw.request(uapi::STOP, 0), Errno::ENODEV)
+        check(11, "Requests", "unbound, STOP is ENODEV", |target| {
+            refused(gone(target)?.reader.raw.request(uapi::STOP, 0), Errno::ENODEV)
         }),
-        check(12, "Requests", "unbound, KICK is ENODEV", |bench| {
-            refused(gone(bench)?.reader.raw.request(uapi::KICK, 0), Errno::ENODEV)
+        check(12, "Requests", "unbound, KICK is ENODEV", |target| {
+            refused(gone(target)?.reader.raw.request(uapi::KICK, 0), Errno::ENODEV)
         }),
-        check(13, "Mapping", "unbound, mmap(2) of each region is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(13, "Mapping", "unbound, mmap(2) of each region is ENODEV", |target| {
+            let gone = gone(target)?;
             for offset in [MAP_META, MAP_CONSUMER, MAP_SLOTS] {
-                let mapped = Mapping::read_only(&gone.reader.raw, offset, bench.page);
+                let mapped = Mapping::read_only(&gone.reader.raw, offset, target.page);
                 refused(mapped, Errno::ENODEV)?;
             }
             Ok(())
         }),
-        check(14, "read", "unbound, read(2) is ENODEV", |bench| {
-            let gone = gone(bench)?;
+        check(14, "read", "unbound, read(2) is ENODEV", |target| {
+            let gone = gone(target)?;
             let mut buffer = vec![0; 64 + gone.reader.made.frame_bytes as usize];
             refused(read(&gone.reader.raw, &mut buffer), Errno::ENODEV)
         }),
-        check(15, PLACE, "unbound, who sleeps in poll(2) wakes up", |bench| {
-            let (_driver, events) = woken(bench, |reader| wait::readable(&reader.raw, LIMIT))?;
+        check(15, PLACE, "unbound, who sleeps in poll(2) wakes up", |target| {
+            let (_driver, events) = woken(target, |reader| wait::readable(&reader.raw, LIMIT))?;
             let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
             holds(events?.contains(gone), || format!("got {events:?}"))
         }),
-        check(16, PLACE, "unbound, who sleeps in read(2) wakes up with ENODEV", |bench| {
-            let (_driver, got) = woken(bench, |reader| {
+        check(16, PLACE, "unbound, who sleeps in read(2) wakes up with ENODEV", |target| {
+            let (_driver, got) = woken(target, |reader| {
                 read(&reader.raw, &mut vec![0; 64 + reader.made.frame_bytes as usize])
             })?;
             refused(got, Errno::ENODEV)
         }),
-        check(17, PLACE, "unbound, the node is gone, and comes back idle", |bench| {
-            let mut gone = gone(bench)?;
-            holds(!Path::new(&bench.path).exists(), || "got the node".to_owned())?;
+        check(17, PLACE, "unbound, the node is gone, and comes back idle", |target| {
+            let mut gone = gone(target)?;
+            holds(!Path::new(&target.path).exists(), || "got the node".to_owned())?;
             gone.driver.bind()?;
-            equal("state", state(&bench.open()?)?, State::Idle as u32)
+            equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
         check(
             18,
             PLACE,
             "unbound, a file of the device that went does not take the new one",
-            |bench| {
-                let mut gone = gone(bench)?;
+            |target| {
+                let mut gone = gone(target)?;
                 gone.driver.bind()?;
-                let reader = Reader::started(bench, bench.shape())?;
+                let reader = Reader::started(target, target.shape())?;
                 reader.take_all(20)?;
                 drop(gone.reader);
                 reader.take_all(20).map(drop)
@@ -146,12 +147,12 @@ struct Driver {
 }
 
 impl Driver {
-    fn of(bench: &Bench) -> Outcome<Self> {
-        if !bench.unbind {
+    fn of(target: &Target) -> Outcome<Self> {
+        if !target.unbind {
             return skipped("takes all devices from the driver: --unbind allows it");
         }
-        bench.need_root()?;
-        let device = fs::canonicalize(bench.attribute("device"))?;
+        target.need_root()?;
+        let device = fs::canonicalize(target.attribute("device"))?;
         let directory = fs::canonicalize(device.join("driver"))?;
         let nodes = dmaframe::device::paths()
             .into_iter()
@@ -195,9 +196,9 @@ struct Gone {
     before: Vec<u8>,
 }
 
-fn gone(bench: &Bench) -> Outcome<Gone> {
-    let driver = Driver::of(bench)?;
-    let reader = Reader::started(bench, bench.shape())?;
+fn gone(target: &Target) -> Outcome<Gone> {
+    let driver = Driver::of(target)?;
+    let reader = Reader::started(target, target.shape())?;
     reader.fill()?;
     let before = reader.all();
     driver.unbind()?;
@@ -205,9 +206,12 @@ fn gone(bench: &Bench) -> Outcome<Gone> {
 }
 
 /// Unbinds while a thread sleeps, and returns what woke it.
-fn woken<T: Send>(bench: &Bench, sleep: impl FnOnce(&Reader) -> T + Send) -> Outcome<(Driver, T)> {
-    let driver = Driver::of(bench)?;
-    let reader = Reader::started(bench, bench.quiet())?;
+fn woken<T: Send>(
+    target: &Target,
+    sleep: impl FnOnce(&Reader) -> T + Send,
+) -> Outcome<(Driver, T)> {
+    let driver = Driver::of(target)?;
+    let reader = Reader::started(target, target.quiet())?;
     let woken = while_asleep(|| sleep(&reader), |_| driver.unbind())?;
     Ok((driver, woken))
 }

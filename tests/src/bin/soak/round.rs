@@ -9,7 +9,7 @@ use crate::tally::Tally;
 use dmaframe::State;
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe_tests::process::Run;
-use dmaframe_tests::{DEVICES, Turn, driver, wait};
+use dmaframe_tests::{BoardLock, DEVICES, driver, wait};
 use nix::sys::signal::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::thread;
@@ -59,36 +59,36 @@ impl Round {
     ///
     /// If anything is not as it must be. The board is fit for the next round all the same.
     pub(crate) fn run(self, chance: &mut Chance, tally: &Tally) {
-        let _turn = Turn::take();
+        let _board = BoardLock::acquire();
         let one = chance.below(2) as usize;
-        let (victim, other) = (DEVICES[one], DEVICES[1 - one]);
+        let (device, other) = (DEVICES[one], DEVICES[1 - one]);
         match self {
             Self::Streams => together(
                 chance,
-                |chance| stream(victim, chance, tally),
+                |chance| stream(device, chance, tally),
                 |chance| stream(other, chance, tally),
             ),
             Self::Kill => together(
                 chance,
-                |chance| kill(victim, chance, tally),
+                |chance| kill(device, chance, tally),
                 |chance| stream(other, chance, tally),
             ),
             Self::Lie => together(
                 chance,
-                |chance| hostile::lie(victim, chance, tally),
+                |chance| hostile::lie(device, chance, tally),
                 |chance| stream(other, chance, tally),
             ),
             Self::Rebind => rebind(chance, tally),
             Self::Reload => reload(tally),
             Self::Fail => together(
                 chance,
-                |chance| failing::read(victim, one as u32, chance, tally),
+                |chance| failing::read(device, one as u32, chance, tally),
                 |chance| stream(other, chance, tally),
             ),
         }
         if self != Self::Streams {
             // Whatever happened, an ordinary stream follows.
-            stream(victim, chance, tally);
+            stream(device, chance, tally);
         }
     }
 }

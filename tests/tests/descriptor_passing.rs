@@ -2,11 +2,11 @@
 //! An open device in other hands: forked, duplicated, sent, inherited by another program. The
 //! stream goes on, the last holder keeps the device, and nobody keeps more.
 
+use dmaframe_tests::background_stream::check_streams;
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::process::{Run, Running, tell};
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, Turn, Witness, rights, wait};
+use dmaframe_tests::{BackgroundStream, BoardLock, DEVICES, scm_rights, wait};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, dup};
@@ -18,18 +18,18 @@ use std::os::unix::net::UnixDatagram;
 use std::process::ChildStdin;
 
 /// A program that was given the device.
-struct Heir {
+struct Receiver {
     running: Running,
     input: ChildStdin,
 }
 
-impl Heir {
+impl Receiver {
     /// One that finds `given` open when it begins.
     fn with(how: &str, given: impl AsFd) -> Self {
         // Unlike the original, the duplicate is not closed by exec(2).
         let left: OwnedFd = dup(given).unwrap();
         let descriptor = left.as_raw_fd().to_string();
-        let (running, input) = Run::of("heir", &[how, &descriptor]).start_with_input();
+        let (running, input) = Run::of("continue_stream", &[how, &descriptor]).start_with_input();
         Self { running, input }
     }
 
@@ -69,76 +69,76 @@ fn taken() -> bool {
     }
 }
 
-/// Reader and heir take turns, in one stream without a gap.
+/// Reader and receiver take turns, in one stream without a gap.
 #[test]
 fn by_exec() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = Account::new(SHAPE, raw.stats().stream);
     read(&raw, &mut account, 20);
-    let mut heir = Heir::with("inherited", raw.as_fd());
-    assert_eq!(heir.take("read", 50), (20, 70));
+    let mut receiver = Receiver::with("inherited", raw.as_fd());
+    assert_eq!(receiver.take("read", 50), (20, 70));
     account.next = 70;
     read(&raw, &mut account, 30);
-    assert_eq!(heir.take("map", 100), (100, 200));
+    assert_eq!(receiver.take("map", 100), (100, 200));
 
-    // It is the heir's alone now.
+    // It is the receiver's alone now.
     drop(raw);
     assert!(taken());
-    assert_eq!(heir.take("read", 100), (200, 300));
-    heir.end();
+    assert_eq!(receiver.take("read", 100), (200, 300));
+    receiver.end();
     assert!(!taken());
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 #[test]
 fn by_fork() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
-    let mut heir = Heir::with("inherited", raw.as_fd());
+    let mut receiver = Receiver::with("inherited", raw.as_fd());
     drop(raw);
     for round in 0..10 {
-        assert_eq!(heir.take("fork", 40), (round * 80, round * 80 + 40));
-        assert_eq!(heir.take("map", 40), (round * 80 + 40, round * 80 + 80));
+        assert_eq!(receiver.take("fork", 40), (round * 80, round * 80 + 40));
+        assert_eq!(receiver.take("map", 40), (round * 80 + 40, round * 80 + 80));
     }
     assert!(taken());
-    heir.end();
+    receiver.end();
     assert!(!taken());
-    ordinary(&DEVICES[..1]);
+    check_streams(&DEVICES[..1]);
 }
 
 #[test]
 fn by_a_socket() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let (ours, theirs) = UnixDatagram::pair().unwrap();
-    let mut heir = Heir::with("received", &theirs);
+    let mut receiver = Receiver::with("received", &theirs);
     drop(theirs);
-    rights::send(&ours, &raw).unwrap();
+    scm_rights::send(&ours, &raw).unwrap();
     drop((raw, ours));
-    assert_eq!(heir.take("read", 100), (0, 100));
-    assert_eq!(heir.take("map", 100), (100, 200));
+    assert_eq!(receiver.take("read", 100), (0, 100));
+    assert_eq!(receiver.take("map", 100), (100, 200));
     assert!(taken());
-    heir.end();
+    receiver.end();
     assert!(!taken());
-    ordinary(&DEVICES[..1]);
+    check_streams(&DEVICES[..1]);
 }
 
 /// On its way a file is open, and nowhere else.
 #[test]
 fn by_a_socket_that_nobody_reads() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let stream = raw.stats().stream;
     let (ours, theirs) = UnixDatagram::pair().unwrap();
-    rights::send(&ours, &raw).unwrap();
+    scm_rights::send(&ours, &raw).unwrap();
     drop(raw);
     assert!(taken());
-    let raw = Raw::from(std::fs::File::from(rights::receive(&theirs).unwrap()));
+    let raw = Raw::from(std::fs::File::from(scm_rights::receive(&theirs).unwrap()));
     read(&raw, &mut Account::new(SHAPE, stream), 50);
-    rights::send(&ours, &raw).unwrap();
+    scm_rights::send(&ours, &raw).unwrap();
     drop(raw);
     assert!(taken());
     drop((ours, theirs));
@@ -147,20 +147,20 @@ fn by_a_socket_that_nobody_reads() {
     // Sent through the very socket that it is in: only the kernel can find that nobody has it.
     let (ours, theirs) = UnixDatagram::pair().unwrap();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
-    rights::send(&ours, &theirs).unwrap();
-    rights::send(&ours, &raw).unwrap();
+    scm_rights::send(&ours, &theirs).unwrap();
+    scm_rights::send(&ours, &raw).unwrap();
     drop((raw, theirs, ours));
     wait::until("the device to be free", || {
         // Another socket's end makes the kernel look for the lost ones.
         drop(UnixDatagram::pair());
         (!taken()).then_some(())
     });
-    ordinary(&DEVICES[..1]);
+    check_streams(&DEVICES[..1]);
 }
 
 #[test]
 fn by_a_duplicate() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let copy = Raw::from(raw.file().try_clone().unwrap());
     let mut account = Account::new(SHAPE, raw.stats().stream);
@@ -178,25 +178,25 @@ fn by_a_duplicate() {
     let named = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(DEVICES[0]).unwrap();
     assert!(!taken());
     drop(named);
-    ordinary(&DEVICES[..1]);
+    check_streams(&DEVICES[..1]);
 }
 
 /// A process that has a mapping, and no file, keeps the device until it is gone.
 #[test]
 fn by_a_mapping_alone() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     for _ in 0..5 {
         let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
-        let mut heir = Heir::with("inherited", raw.as_fd());
+        let mut receiver = Receiver::with("inherited", raw.as_fd());
         drop(raw);
-        let child = Pid::from_raw(heir.ask("bequeath").parse().unwrap());
-        heir.take("map", 20);
-        heir.end();
+        let child = Pid::from_raw(receiver.ask("bequeath").parse().unwrap());
+        receiver.take("map", 20);
+        receiver.end();
         assert!(taken());
         kill(child, Signal::SIGKILL).unwrap();
         wait::until("the device to be free", || (!taken()).then_some(()));
     }
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }

@@ -3,17 +3,17 @@
 
 /// A generator: SplitMix64.
 #[derive(Clone, Debug)]
-pub struct Dice {
+pub struct Random {
     state: u64,
 }
 
-impl Dice {
+impl Random {
     /// Of a seed; what is drawn from different `stream`s of one seed has nothing in common.
     pub fn new(seed: u64, stream: u64) -> Self {
-        let mut dice = Self { state: seed };
-        dice.state = dice.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
-        dice.next();
-        dice
+        let mut random = Self { state: seed };
+        random.state = random.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
+        random.next();
+        random
     }
 
     /// 64 bits.

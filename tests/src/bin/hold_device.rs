@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Goes as far with a device as it is told, says so, and stays there until it is killed.
 //!
-//! `victim DEVICE PHASE`, where PHASE is one of [`PHASES`].
+//! `hold_device DEVICE PHASE`, where PHASE is one of [`PHASES`].
 
 use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
 use dmaframe_abi::uapi::{self, Config};
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let Some((_, phase)) = phase else {
         let names = PHASES.map(|(name, _)| name).join("|");
-        return Err(format!("usage: victim DEVICE {names}").into());
+        return Err(format!("usage: hold_device DEVICE {names}").into());
     };
     phase(&arguments[1])
 }

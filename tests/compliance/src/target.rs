@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The bench: the device under test, as it described itself, and who we are to it.
+//! The target: the device under test, as it described itself, and who we are to it.
 
-use crate::check::{Outcome, Stop, failed, skipped};
+use crate::outcome::{Outcome, Stop, failed, skipped};
 use dmaframe::sysfs::Attributes;
 use dmaframe_abi::stream::Policy;
 use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, field_name};
@@ -21,7 +21,7 @@ const CAP_NET_ADMIN: u32 = 12;
 
 /// The device under test.
 #[derive(Clone, Debug)]
-pub(crate) struct Bench {
+pub(crate) struct Target {
     pub(crate) path: String,
     pub(crate) info: Info,
     pub(crate) sources: Vec<SourceInfo>,
@@ -33,7 +33,7 @@ pub(crate) struct Bench {
     net_admin: bool,
 }
 
-impl Bench {
+impl Target {
     /// Asks the device what it is.
     ///
     /// The error says what is wrong and what to do.

@@ -6,11 +6,11 @@ use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe_abi::frame::parse;
 use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS, Meta};
 use dmaframe_abi::uapi::{self, Config};
+use dmaframe_tests::background_stream::check_streams;
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::Run;
 use dmaframe_tests::raw::{GOOD, Raw};
-use dmaframe_tests::witness::ordinary;
-use dmaframe_tests::{DEVICES, Dice, Turn, Witness, wait};
+use dmaframe_tests::{BackgroundStream, BoardLock, DEVICES, Random, wait};
 use libc::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -103,12 +103,12 @@ fn while_lying<T>(ring: &Ring, honest: u32, seed: u64, work: impl FnOnce() -> T)
         for thread in 0..3 {
             let done = &done;
             threads.spawn(move || {
-                let mut dice = Dice::new(seed, thread);
+                let mut random = Random::new(seed, thread);
                 let consumer = &ring.page.consumer().consumer;
                 while !done.load(Relaxed) {
-                    let lie = dice.number() as u32;
+                    let lie = random.number() as u32;
                     // Half of the time the truth: the engine is to run.
-                    let lies = dice.once_in(2) && lie.wrapping_sub(honest) > ring.made.slots;
+                    let lies = random.once_in(2) && lie.wrapping_sub(honest) > ring.made.slots;
                     consumer.store(if lies { lie } else { honest }, Relaxed);
                 }
             });
@@ -122,7 +122,7 @@ fn while_lying<T>(ring: &Ring, honest: u32, seed: u64, work: impl FnOnce() -> T)
 
 /// Whatever is written, no slot is overwritten that was not returned.
 fn lie_at_full_speed(config: Config) {
-    let witness = Witness::of(DEVICES[1]);
+    let background = BackgroundStream::start(DEVICES[1]);
     let ring = Ring::of(config);
     let meta = ring.meta();
     let consumer = &ring.page.consumer().consumer;
@@ -158,27 +158,27 @@ fn lie_at_full_speed(config: Config) {
     }
     assert!(faults > 0, "no lie was found out");
     drop(ring);
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 #[test]
 fn one_that_lies_at_full_speed_under_backpressure() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     lie_at_full_speed(GOOD);
 }
 
 #[test]
 fn one_that_lies_at_full_speed_under_drop() {
-    let _turn = Turn::take();
+    let _board = BoardLock::acquire();
     lie_at_full_speed(DROPPING);
 }
 
 /// Indices of which some do return slots: then frames may change under a reader that said so.
 #[test]
 fn one_that_writes_anything_at_full_speed() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     for config in [GOOD, DROPPING, Config { slots: 1024, frame_bytes: 4, ..GOOD }] {
         let ring = Ring::of(config);
         let done = AtomicBool::new(false);
@@ -186,11 +186,12 @@ fn one_that_writes_anything_at_full_speed() {
             for thread in 0..3 {
                 let (ring, done) = (&ring, &done);
                 threads.spawn(move || {
-                    let mut dice = Dice::new(7, thread);
+                    let mut random = Random::new(7, thread);
                     while !done.load(Relaxed) {
                         let near = ring.meta().producer.load(Relaxed);
-                        let far = dice.number() as u32;
-                        let index = if dice.once_in(2) { near.wrapping_sub(far % 32) } else { far };
+                        let far = random.number() as u32;
+                        let index =
+                            if random.once_in(2) { near.wrapping_sub(far % 32) } else { far };
                         ring.page.consumer().consumer.store(index, Relaxed);
                     }
                 });
@@ -209,15 +210,15 @@ fn one_that_writes_anything_at_full_speed() {
             rounds.unwrap_or_else(|panic| resume_unwind(panic));
         });
     }
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
 /// The frames that it keeps are its own for as long as it keeps them.
 #[test]
 fn one_that_never_returns_a_slot() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
     for config in [GOOD, DROPPING] {
         let ring = Ring::of(config);
         let meta = ring.meta();
@@ -238,17 +239,17 @@ fn one_that_never_returns_a_slot() {
         // A stream that begins anew gets no slot either.
         ring.raw.request(uapi::STOP, 0).unwrap();
         ring.start();
-        let seen = witness.frames();
-        wait::until("the neighbour's frames", || (witness.frames() > seen + 10).then_some(()));
+        let seen = background.frames();
+        wait::until("the neighbour's frames", || (background.frames() > seen + 10).then_some(()));
         held.look();
         assert_eq!(meta.producer.load(Acquire), full);
         assert_eq!(ring.raw.stats().bad_consumer, 0);
     }
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }
 
-/// What a reader may be doing when it is killed, by the names of the program `victim`.
+/// What a reader may be doing when it is killed, by the names of the program `hold_device`.
 const PHASES: [&str; 12] = [
     "open",
     "configured",
@@ -267,24 +268,24 @@ const PHASES: [&str; 12] = [
 /// The device is free as soon as its reader is dead, and as good as before.
 #[test]
 fn one_that_is_killed() {
-    let _turn = Turn::take();
-    let witness = Witness::of(DEVICES[1]);
-    let mut dice = Dice::new(9, 0);
+    let _board = BoardLock::acquire();
+    let background = BackgroundStream::start(DEVICES[1]);
+    let mut random = Random::new(9, 0);
     for round in 0..6 {
         for phase in PHASES {
-            let victim = Run::of("victim", &[DEVICES[0], phase]).start();
-            assert_eq!(victim.line(), "there", "{phase}");
+            let holder = Run::of("hold_device", &[DEVICES[0], phase]).start();
+            assert_eq!(holder.line(), "there", "{phase}");
             assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Err(Errno::EBUSY), "{phase}");
-            sleep(Duration::from_micros(dice.below(20_000)));
-            victim.signal(Signal::SIGKILL);
-            let done = victim.finish();
+            sleep(Duration::from_micros(random.below(20_000)));
+            holder.signal(Signal::SIGKILL);
+            let done = holder.finish();
             assert_eq!(done.status.signal(), Some(Signal::SIGKILL as i32), "{phase}: {done:?}");
             let next = Raw::try_open(DEVICES[0], 0);
             assert_eq!(next.as_ref().err(), None, "round {round}, after {phase}");
             assert_eq!(Attributes::of(0).read(Attribute::State).unwrap(), "idle", "{phase}");
         }
-        ordinary(&DEVICES[..1]);
+        check_streams(&DEVICES[..1]);
     }
-    witness.ask();
-    ordinary(&DEVICES);
+    background.finish();
+    check_streams(&DEVICES);
 }

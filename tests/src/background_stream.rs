@@ -12,19 +12,19 @@ const WATCHED: Shape = Shape { policy: Policy::Backpressure, interval_us: 2000, 
 
 /// A thread that streams from a device and checks every byte, until it is asked what it saw.
 #[derive(Debug)]
-pub struct Witness {
+pub struct BackgroundStream {
     stop: Arc<AtomicBool>,
     seen: Arc<AtomicU64>,
     thread: Option<JoinHandle<Account>>,
 }
 
-impl Witness {
+impl BackgroundStream {
     /// Of `device`; its first frame has come.
     ///
     /// # Panics
     ///
     /// If the device does not stream.
-    pub fn of(device: &'static str) -> Self {
+    pub fn start(device: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(AtomicU64::new(0));
         let mut stream = start(device, WATCHED);
@@ -53,7 +53,7 @@ impl Witness {
     /// # Panics
     ///
     /// If a frame was wrong, lost or did not come.
-    pub fn ask(mut self) -> u64 {
+    pub fn finish(mut self) -> u64 {
         // What has just been done to the neighbour is to be seen too.
         let before = self.frames();
         crate::wait::until("frames of the other device", || {
@@ -71,7 +71,7 @@ impl Witness {
     }
 }
 
-impl Drop for Witness {
+impl Drop for BackgroundStream {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -86,7 +86,7 @@ impl Drop for Witness {
 /// # Panics
 ///
 /// If a frame is wrong, lost or does not come.
-pub fn ordinary(devices: &[&str]) {
+pub fn check_streams(devices: &[&str]) {
     for device in devices {
         let mut stream = start(device, SHAPE);
         let mut account = Account::of(&stream, SHAPE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Goes on with a stream that somebody else has started, in an open file that it was given.
 //!
-//! `heir inherited DESCRIPTOR` has the file itself, `heir received DESCRIPTOR` a socket on which it
+//! `continue_stream inherited DESCRIPTOR` has the file itself, `continue_stream received DESCRIPTOR` a socket on which it
 //! comes; both descriptors stand as they were before exec(2). Each line of input is a command:
 //!
 //! - `read N`, `map N` and `fork N` take N frames: by read(2), in place, or in place in a child that
@@ -17,7 +17,7 @@ use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE};
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::raw::Raw;
-use dmaframe_tests::{rights, wait};
+use dmaframe_tests::{scm_rights, wait};
 use libc::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{self, ForkResult};
@@ -35,14 +35,14 @@ const FRAME_BYTES: usize = 64 + SHAPE.frame_bytes as usize;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, how, descriptor] = arguments.as_slice() else {
-        return Err("usage: heir inherited|received DESCRIPTOR".into());
+        return Err("usage: continue_stream inherited|received DESCRIPTOR".into());
     };
     let descriptor: RawFd = descriptor.parse()?;
     // SAFETY: whoever ran this program left the descriptor open for it.
     let given = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let file = if how == "received" {
         let socket = UnixDatagram::from(given);
-        wait::until("a file", || rights::receive(&socket).ok())
+        wait::until("a file", || scm_rights::receive(&socket).ok())
     } else {
         given
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Drives a pin through the gpio character device, and knows nothing of dmaframe.
 //!
-//! `pin CHIP LINE` sets the line to each level that it reads, 0 or 1, one a line, and answers with
+//! `drive_pin CHIP LINE` sets the line to each level that it reads, 0 or 1, one a line, and answers with
 //! the same once it is set.
 
 use gpiocdev::Request;
@@ -11,7 +11,9 @@ use std::io::{Write, stdin, stdout};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, chip, line] = arguments.as_slice() else { return Err("usage: pin CHIP LINE".into()) };
+    let [_, chip, line] = arguments.as_slice() else {
+        return Err("usage: drive_pin CHIP LINE".into());
+    };
     let line = line.parse()?;
     let request =
         Request::builder().on_chip(chip).with_line(line).as_output(Value::Inactive).request()?;

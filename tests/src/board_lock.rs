@@ -22,17 +22,17 @@ pub const DEFAULTS: [(Attribute, &str); 5] = [
 /// The board, one test's alone: idle devices with default settings, which they have again when
 /// this is dropped, however the test ends.
 #[derive(Debug)]
-pub struct Turn {
+pub struct BoardLock {
     _board: MutexGuard<'static, ()>,
 }
 
-impl Turn {
+impl BoardLock {
     /// Waits for the board.
     ///
     /// # Panics
     ///
     /// If this is no board with the module loaded, or a test left it unfit.
-    pub fn take() -> Self {
+    pub fn acquire() -> Self {
         let board = BOARD.lock().unwrap_or_else(PoisonError::into_inner);
         for device in DEVICES {
             assert!(
@@ -48,7 +48,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for BoardLock {
     fn drop(&mut self) {
         let restored = driver::restore();
         let settings = [0, 1].into_iter().flat_map(|id| {
