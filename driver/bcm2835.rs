@@ -12,12 +12,16 @@
 //!
 //! Reference: BCM2835 ARM Peripherals, chapter 4; `dmaframe_engine::register` has the fields.
 
-use crate::engine::{
-    Acknowledge,
-    Encoded,
-    Engine,
-    NextFrame,
-    Stamp, //
+use crate::{
+    abstractions::channel_mask::channel_mask,
+    engine::{
+        Acknowledge,
+        Encoded,
+        Engine,
+        NextFrame,
+        Position,
+        Stamp, //
+    }, //
 };
 use dmaframe_engine::{
     chain::{Limits, Plan, PlanError},
@@ -54,6 +58,9 @@ use kernel::{
     }, //
 };
 use zerocopy::FromBytes;
+
+/// The node of the whole controller.
+const CONTROLLER: &CStr = c"brcm,bcm2835-dma";
 
 /// Microseconds that outstanding writes may take at a stop.
 const STOP_US: u32 = 10_000;
@@ -98,10 +105,25 @@ impl Bcm2835 {
             );
             return Err(EINVAL);
         }
-        if ControlStatus(this.read::<CS>()).has(ControlStatus::ACTIVE) {
+        // Mainline's driver allocates any channel of its mask at any time.
+        let mask = channel_mask(CONTROLLER);
+        if mask & 1 << channel != 0 {
             dev_err!(
                 dev,
-                "DMA channel {channel} is running: take it out of brcm,dma-channel-mask\n"
+                "DMA channel {channel} is in brcm,dma-channel-mask {mask:#x} of the controller's node, \
+                 so bcm2835-dma uses it too: take it out of the mask\n"
+            );
+            return Err(EBUSY);
+        }
+        // ACTIVE is clear while a channel is paused. CONBLK_AD is zero only if it has no chain:
+        // mainline's bcm2835_dma_abort() relies on it.
+        let status = ControlStatus(this.read::<CS>());
+        let block = this.read::<CONBLK_AD>();
+        if status.has(ControlStatus::ACTIVE) || block != 0 {
+            dev_err!(
+                dev,
+                "DMA channel {channel} is in use (CS {:#x}, CONBLK_AD {block:#x}): choose another one\n",
+                status.0
             );
             return Err(EBUSY);
         }
@@ -135,8 +157,8 @@ impl Bcm2835 {
 }
 
 impl Engine for Bcm2835 {
-    fn name(&self) -> &'static [u8] {
-        b"bcm2835-dma"
+    fn name(&self) -> &'static CStr {
+        c"bcm2835-dma"
     }
 
     fn channel(&self) -> u32 {
@@ -194,6 +216,14 @@ impl Engine for Bcm2835 {
     fn start(&self, pool_bus: u64) {
         self.write::<CONBLK_AD>(pool_bus as u32);
         self.write::<CS>(RUN.0);
+    }
+
+    fn position(&self) -> Position {
+        let (block, left) = (self.read::<CONBLK_AD>(), self.read::<TXFR_LEN>());
+        Position {
+            mark: u64::from(block) << 32 | u64::from(left),
+            waiting: ControlStatus(self.read::<CS>()).has(ControlStatus::DREQ_STOPS),
+        }
     }
 
     fn acknowledge(&self) -> Acknowledge {

@@ -17,7 +17,9 @@ use crate::{
             Readable,
             Readiness, //
         },
-        irq_thread::Interrupt, //
+        irq_thread::Interrupt,
+        process::Process,
+        rate_limit::RateLimit, //
     },
     engine::{
         Acknowledge,
@@ -26,6 +28,7 @@ use crate::{
     event::{
         Events,
         Listener,
+        Owner,
         Snapshot, //
     },
     hardware::Hardware,
@@ -80,6 +83,9 @@ pub(crate) struct Channel {
     listener: &'static dyn Listener,
     completion: Atomic<u64>,
     interrupts: Atomic<u64>,
+    /// For messages that a program can provoke.
+    #[pin]
+    messages: RateLimit,
     #[pin]
     readiness: Readiness,
     #[pin]
@@ -102,7 +108,8 @@ struct Inner {
     /// Rings that were replaced while a program had them mapped: what it holds of the kernel's
     /// memory has a limit. Never longer than [`REPLACED_MAX`], for which there is room.
     replaced: KVec<Arc<Ring>>,
-    open: bool,
+    /// The process that has the device open.
+    owner: Option<Process>,
     streams: u32,
     kicks: u64,
     /// Counters of the last stream that is gone: they stay to be read until the next.
@@ -153,13 +160,14 @@ impl Channel {
                 listener,
                 completion: Atomic::new(0),
                 interrupts: Atomic::new(0),
+                messages <- RateLimit::new(),
                 readiness <- Readiness::new(),
                 inner <- new_mutex!(Inner {
                     hardware: Some(hardware),
                     settings,
                     stream: None,
                     replaced,
-                    open: false,
+                    owner: None,
                     streams: 0,
                     kicks: 0,
                     last: Stats::default(),
@@ -262,16 +270,36 @@ impl Channel {
             _ => drop(stream.reclaim()),
         }
         if let Some(fault) = stream.take_fault() {
-            pr_err!(
-                "{}: {}; stream stopped (engine error bits {:#x})\n",
-                self.name(),
-                format_args!("{fault}"),
-                stream.stats().error_bits
-            );
+            self.report(fault, stream, inner.owner.as_ref());
             // After a timeout it is stopped already: what it had done was collected then.
             if fault != Fault::Timeout {
                 self.halt_engine();
             }
+        }
+    }
+
+    /// Logs why the stream has ended, within the limit.
+    fn report(&self, fault: Fault, stream: &Stream, owner: Option<&Process>) {
+        if !self.messages.allows() {
+            return;
+        }
+        let owner = owner.map(Owner::new);
+        let (pid, comm) = owner.as_ref().map_or((0, c""), |it| (it.pid, it.comm()));
+        let comm = comm.to_str().unwrap_or("?");
+        match (fault, stream.bad_consumer()) {
+            (Fault::Consumer, Some(bad)) => pr_err!(
+                "{}: {comm}[{pid}] wrote consumer index {}, which is not from {} to {}; stream stopped\n",
+                self.name(),
+                bad.found,
+                bad.tail,
+                bad.head
+            ),
+            _ => pr_err!(
+                "{}: {}; stream of {comm}[{pid}] stopped (engine error bits {:#x})\n",
+                self.name(),
+                format_args!("{fault}"),
+                stream.stats().error_bits
+            ),
         }
     }
 
@@ -305,11 +333,14 @@ impl Channel {
         Snapshot {
             id: self.id,
             name: &self.name,
+            engine: self.engine.name(),
             channel: self.engine.channel(),
+            stamp_hz: self.engine.stamp().hz,
             source: self.source_name(shape.source),
             state: Self::state(inner),
             shape,
             stats: self.stats_of(inner),
+            owner: inner.owner.as_ref().map(Owner::new),
         }
     }
 
@@ -363,7 +394,7 @@ impl Interrupt for Channel {
                 if completion & DONE != 0 {
                     stream.complete(completion as u32, events);
                 }
-                if stream.tick(events) {
+                if stream.tick(&*self.engine, events) {
                     self.halt_engine();
                     stream.time_out(events);
                 }

@@ -30,6 +30,15 @@ pub(crate) enum Acknowledge {
     Error(u32),
 }
 
+/// How far a channel has come in its chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Changes whenever the channel moves data.
+    pub(crate) mark: u64,
+    /// The channel waits for its peripheral's data request, however long that takes.
+    pub(crate) waiting: bool,
+}
+
 /// Plans frame `n` of a chain; false when there is none.
 pub(crate) type NextFrame<'a> = dyn FnMut(u32, &mut Plan) -> Result<bool, PlanError> + 'a;
 
@@ -44,7 +53,7 @@ pub(crate) struct Encoded {
 /// One channel of a DMA engine.
 pub(crate) trait Engine: Send + Sync {
     /// The engine's name.
-    fn name(&self) -> &'static [u8];
+    fn name(&self) -> &'static CStr;
 
     /// The channel's number on its engine.
     fn channel(&self) -> u32;
@@ -70,6 +79,9 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Starts the chain at `pool_bus`. It may have ended, and interrupted, before this returns.
     fn start(&self, pool_bus: u64);
+
+    /// How far the channel has come. Changes nothing.
+    fn position(&self) -> Position;
 
     /// In hard interrupt context: silences the channel and tells why it interrupted.
     fn acknowledge(&self) -> Acknowledge;

@@ -2,6 +2,10 @@
 
 //! Events of a channel, and what they report.
 
+use crate::abstractions::process::{
+    Process,
+    COMM_BYTES, //
+};
 use dmaframe_abi::{
     netlink::Event,
     stream::{Fault, Shape, State},
@@ -45,13 +49,41 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) id: u32,
     /// `dmaframeN`.
     pub(crate) name: &'a CStr,
-    /// The engine's channel number.
+    /// The engine's name, its channel number, and the ticks per second of its stamps.
+    pub(crate) engine: &'static CStr,
     pub(crate) channel: u32,
+    pub(crate) stamp_hz: u32,
     /// The name of the source in `shape`.
     pub(crate) source: &'a CStr,
     pub(crate) state: State,
     pub(crate) shape: Shape,
     pub(crate) stats: Stats,
+    /// The process that has the device open.
+    pub(crate) owner: Option<Owner>,
+}
+
+/// A process that had a device open.
+#[derive(Clone, Copy)]
+pub(crate) struct Owner {
+    /// Its ID in the caller's PID namespace; 0 if it has none there.
+    pub(crate) pid: u32,
+    /// Its command name, padded with NUL.
+    comm: [u8; COMM_BYTES],
+}
+
+impl Owner {
+    /// `process`, as the caller sees it.
+    pub(crate) fn new(process: &Process) -> Self {
+        Self {
+            pid: process.pid(),
+            comm: process.comm(),
+        }
+    }
+
+    /// Its command name.
+    pub(crate) fn comm(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.comm).unwrap_or(c"")
+    }
 }
 
 impl Snapshot<'_> {

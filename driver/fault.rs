@@ -13,6 +13,7 @@ use crate::{
         Encoded,
         Engine,
         NextFrame,
+        Position,
         Stamp, //
     }, //
 };
@@ -47,6 +48,10 @@ enum Fault {
     Error(u32),
     /// The next completion's interrupt stays away.
     Withhold,
+    /// The next completion's interrupt stays away, and until then the engine moves data.
+    Slow,
+    /// The next completion's interrupt stays away, and until then the engine waits for its DREQ.
+    Wait,
     /// The next chain of several frames ends after half of them.
     Half,
     /// The next stop finds writes outstanding.
@@ -62,6 +67,8 @@ impl Fault {
                 bits => Self::Error(bits),
             },
             "withhold" => Self::Withhold,
+            "slow" => Self::Slow,
+            "wait" => Self::Wait,
             "half" => Self::Half,
             "stuck" => Self::Stuck,
             _ => return None,
@@ -76,6 +83,8 @@ impl Fault {
             Self::Withhold => 1 << 32,
             Self::Half => 2 << 32,
             Self::Stuck => 3 << 32,
+            Self::Slow => 4 << 32,
+            Self::Wait => 5 << 32,
         }
     }
 
@@ -84,6 +93,8 @@ impl Fault {
             1 => Some(Self::Withhold),
             2 => Some(Self::Half),
             3 => Some(Self::Stuck),
+            4 => Some(Self::Slow),
+            5 => Some(Self::Wait),
             _ => (raw != 0).then_some(Self::Error(raw as u32)),
         }
     }
@@ -94,6 +105,8 @@ impl core::fmt::Display for Fault {
         match self {
             Self::Error(bits) => write!(f, "error {bits}"),
             Self::Withhold => f.write_str("withhold"),
+            Self::Slow => f.write_str("slow"),
+            Self::Wait => f.write_str("wait"),
             Self::Half => f.write_str("half"),
             Self::Stuck => f.write_str("stuck"),
         }
@@ -103,8 +116,10 @@ impl core::fmt::Display for Fault {
 /// A channel's faults: asked for, and done.
 pub(crate) struct Faults {
     armed: Atomic<u64>,
-    /// Whether a completion was withheld.
-    withheld: Atomic<u32>,
+    /// The fault that withholds a completion, or 0.
+    withheld: Atomic<u64>,
+    /// Looks at the position of a slow engine.
+    looks: Atomic<u64>,
     injected: Atomic<u64>,
 }
 
@@ -114,6 +129,7 @@ impl Faults {
         let none = Self {
             armed: Atomic::new(0),
             withheld: Atomic::new(0),
+            looks: Atomic::new(0),
             injected: Atomic::new(0),
         };
         Ok(Arc::new(none, GFP_KERNEL)?)
@@ -153,7 +169,7 @@ pub(crate) struct Faulty<E> {
 }
 
 impl<E: Engine> Engine for Faulty<E> {
-    fn name(&self) -> &'static [u8] {
+    fn name(&self) -> &'static CStr {
         self.engine.name()
     }
 
@@ -198,13 +214,30 @@ impl<E: Engine> Engine for Faulty<E> {
         self.engine.start(pool_bus);
     }
 
+    fn position(&self) -> Position {
+        let position = self.engine.position();
+        match Fault::from_raw(self.faults.withheld.load(Relaxed)) {
+            Some(Fault::Slow) => Position {
+                mark: self.faults.looks.fetch_add(1, Relaxed),
+                ..position
+            },
+            Some(Fault::Wait) => Position {
+                waiting: true,
+                ..position
+            },
+            _ => position,
+        }
+    }
+
     fn acknowledge(&self) -> Acknowledge {
         match (self.engine.acknowledge(), self.faults.armed()) {
             (Acknowledge::Done, Some(error @ Fault::Error(bits))) if self.faults.take(error) => {
                 Acknowledge::Error(bits)
             }
-            (Acknowledge::Done, Some(Fault::Withhold)) if self.faults.take(Fault::Withhold) => {
-                self.faults.withheld.store(1, Relaxed);
+            (Acknowledge::Done, Some(fault @ (Fault::Withhold | Fault::Slow | Fault::Wait)))
+                if self.faults.take(fault) =>
+            {
+                self.faults.withheld.store(fault.to_raw(), Relaxed);
                 Acknowledge::NotOurs
             }
             (Acknowledge::NotOurs, _) if self.faults.withheld.xchg(0, Full) != 0 => {

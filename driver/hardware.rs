@@ -95,7 +95,7 @@ impl Hardware {
                 Ok(true)
             })
             .map_err(|error| {
-                pr_err!("{}\n", format_args!("{error}"));
+                kernel::pr_err_once!("{}\n", format_args!("{error}"));
                 EINVAL
             })?;
         let chain = self.draft.get(..encoded.bytes).ok_or(EFAULT)?;

@@ -6,8 +6,8 @@
 //! Limitations:
 //! - A program holds a channel for itself; a second one is told EBUSY.
 //! - Settings change only while no stream is configured.
-//! - A chain that takes longer than 5 seconds counts as failed: give a slow peripheral short
-//!   frames.
+//! - An engine that moves no data for 5 seconds, and does not wait for its peripheral's data
+//!   request, counts as failed.
 //! - Slots are cached; on a board whose DMA is not coherent each hand-over costs cache
 //!   maintenance over the frame.
 //!
@@ -144,6 +144,17 @@ fn sources(dev: &Device) -> Result<Arc<KVec<Source>>> {
         sources.push(Source::new(dev, &child)?, GFP_KERNEL)?;
     }
     sources.sort_unstable_by_key(Source::place);
+    // A name must reach one source only.
+    let mut ambiguous = KVec::new();
+    for source in &sources {
+        let same = |other: &&Source| other.name.to_bytes() == source.name.to_bytes();
+        ambiguous.push(sources.iter().filter(same).count() > 1, GFP_KERNEL)?;
+    }
+    for (source, ambiguous) in sources.iter_mut().zip(ambiguous) {
+        if ambiguous {
+            source.use_full_name(dev)?;
+        }
+    }
     if sources.is_empty() {
         dev_err!(dev, "the node has no child: describe at least one source\n");
         return Err(EINVAL);

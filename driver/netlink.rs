@@ -27,8 +27,25 @@ use crate::{
     registry, //
 };
 use dmaframe_abi::{
-    netlink::{Attribute, Command, Event, ATTRIBUTE_MAX, EVENTS, FAMILY as NAME, VERSION},
-    uapi::NAME_BYTES,
+    netlink::{
+        Attribute,
+        Command,
+        Event,
+        SourceAttribute,
+        ATTRIBUTE_MAX,
+        EVENTS,
+        FAMILY as NAME,
+        VERSION, //
+    },
+    stream::{
+        FRAME_BYTES_MAX,
+        FRAME_GRANULARITY,
+        INTERVAL_US_MAX,
+        INTERVAL_US_MIN,
+        RING_BYTES_MAX,
+        SLOTS_MAX, //
+    },
+    uapi::{SourceInfo, NAME_BYTES},
 };
 use kernel::{
     net::netlink::MulticastGroup,
@@ -88,7 +105,58 @@ fn fill(now: &Snapshot<'_>, message: &mut Message) -> Result {
     message.put_uint(Attribute::Lost as u16, stats.lost)?;
     message.put_uint(Attribute::Bytes as u16, stats.bytes)?;
     message.put_uint(Attribute::Errors as u16, stats.errors)?;
-    message.put_u32(Attribute::Fault as u16, now.fault() as u32)
+    message.put_u32(Attribute::Fault as u16, now.fault() as u32)?;
+    message.put_uint(Attribute::Overruns as u16, stats.overruns)?;
+    message.put_uint(Attribute::Chains as u16, stats.chains)?;
+    message.put_uint(Attribute::Interrupts as u16, stats.interrupts)?;
+    message.put_uint(Attribute::Kicks as u16, stats.kicks)?;
+    message.put_uint(Attribute::BadConsumer as u16, stats.bad_consumer)?;
+    message.put_u32(Attribute::ErrorBits as u16, stats.error_bits)?;
+    message.put_u32(Attribute::FrameBytesMax as u16, FRAME_BYTES_MAX)?;
+    message.put_u32(Attribute::FrameGranularity as u16, FRAME_GRANULARITY)?;
+    message.put_u32(Attribute::SlotsMax as u16, SLOTS_MAX)?;
+    message.put_uint(Attribute::RingBytesMax as u16, RING_BYTES_MAX)?;
+    message.put_u32(Attribute::IntervalUsMin as u16, INTERVAL_US_MIN)?;
+    message.put_u32(Attribute::IntervalUsMax as u16, INTERVAL_US_MAX)?;
+    message.put_string(Attribute::Engine as u16, now.engine)?;
+    message.put_u32(Attribute::StampHz as u16, now.stamp_hz)?;
+    if let Some(owner) = &now.owner {
+        message.put_u32(Attribute::OwnerPid as u16, owner.pid)?;
+        message.put_string(Attribute::OwnerComm as u16, owner.comm())?;
+    }
+    Ok(())
+}
+
+fn fill_source(device: u32, source: &SourceInfo, message: &mut Message) -> Result {
+    let name = CStr::from_bytes_until_nul(&source.name).map_err(|_| EINVAL)?;
+    message.put_u32(SourceAttribute::Device as u16, device)?;
+    message.put_u32(SourceAttribute::Index as u16, source.index)?;
+    message.put_string(SourceAttribute::Name as u16, name)?;
+    message.put_uint(SourceAttribute::Bus as u16, source.bus)?;
+    message.put_u32(SourceAttribute::Bytes as u16, source.bytes)?;
+    message.put_u32(SourceAttribute::Width as u16, source.width)?;
+    message.put_u32(SourceAttribute::Dreq as u16, source.dreq)?;
+    message.put_u32(SourceAttribute::Flags as u16, source.flags)?;
+    message.put_u32(SourceAttribute::FrameBytes as u16, source.frame_bytes)?;
+    message.put_u32(
+        SourceAttribute::FrameBytesMax as u16,
+        source.frame_bytes_max,
+    )?;
+    message.put_u32(SourceAttribute::IntervalUs as u16, source.interval_us)
+}
+
+/// Writes the `index`-th of all devices' sources; false after the last.
+fn dump_source(mut index: usize, message: &mut Message) -> Result<bool> {
+    let mut device = 0;
+    while let Some(channel) = registry::nth(device) {
+        if index < channel.sources() {
+            let source = channel.source_info(index as u32)?;
+            return fill_source(channel.id, &source, message).map(|()| true);
+        }
+        index -= channel.sources();
+        device += 1;
+    }
+    Ok(false)
 }
 
 /// Sends events to the multicast group.
@@ -104,7 +172,7 @@ impl Listener for Group {
             fill(now, message)
         });
         if let Err(error) = sent {
-            pr_warn!(
+            kernel::pr_warn_once!(
                 "event {} of device {} was not sent: {error:?}\n",
                 event.name(),
                 now.id
@@ -116,6 +184,7 @@ impl Listener for Group {
 impl Commands for Devices {
     const GET: u8 = Command::DeviceGet as u8;
     const SET: u8 = Command::DeviceSet as u8;
+    const DUMP: u8 = Command::SourceGet as u8;
 
     const GET_POLICY: &'static [Policy] = &const { policy([(Attribute::Id, Policy::U32)]) };
     const SET_POLICY: &'static [Policy] = &const {
@@ -138,7 +207,10 @@ impl Commands for Devices {
         fill(&channel.snapshot(), reply)
     }
 
-    fn dump(index: usize, message: &mut Message) -> Result<bool> {
+    fn dump(command: u8, index: usize, message: &mut Message) -> Result<bool> {
+        if command == Self::DUMP {
+            return dump_source(index, message);
+        }
         let Some(channel) = registry::nth(index) else {
             return Ok(false);
         };
@@ -160,7 +232,11 @@ impl Commands for Devices {
                 SettingsError::Busy => {
                     request.explain(fmt!("a stream uses the device: close it first"))
                 }
-                SettingsError::NoSource => request.explain(fmt!("the device has no such source")),
+                SettingsError::NoSource => {
+                    let name = settings.source.unwrap_or_default();
+                    let name = core::str::from_utf8(name).unwrap_or("?");
+                    request.explain(fmt!("there is no source {name}: source-get lists them"))
+                }
                 SettingsError::Policy(raw) => request.explain(fmt!("there is no policy {raw}")),
                 SettingsError::Shape(error) => request.explain(format_args!("{error}")),
                 SettingsError::Gone => request.explain(fmt!("the device was unbound")),

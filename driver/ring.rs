@@ -56,7 +56,7 @@ impl Slot {
             // Memory may be fragmented: smaller blocks serve as well, up to a number.
             let mut order = pages.ilog2().min(largest);
             let block = loop {
-                match Pages::new(order) {
+                match Pages::charged(order) {
                     Ok(block) => break block,
                     Err(error) if order == 0 => return Err(error),
                     Err(_) => order -= 1,
@@ -115,8 +115,8 @@ impl Ring {
             slots.push(Slot::new(stride as usize)?, GFP_KERNEL)?;
         }
         let this = Self {
-            meta: Pages::new(0)?,
-            consumer: Pages::new(0)?,
+            meta: Pages::charged(0)?,
+            consumer: Pages::charged(0)?,
             slots,
             stride: stride as usize,
         };

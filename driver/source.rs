@@ -34,6 +34,8 @@ const FRAME_BYTES: u32 = 4096;
 /// A source.
 pub(crate) struct Source {
     pub(crate) name: CString,
+    /// The node's name with its unit address.
+    full_name: CString,
     /// `None` for the pattern, whose memory is mapped as long as the device is bound.
     register: Option<Register>,
     frame_bytes: u32,
@@ -121,10 +123,28 @@ impl Source {
         let name = CString::try_from_fmt(fmt!("{name}"))?;
         Ok(Self {
             name,
+            full_name: full,
             register,
             frame_bytes,
             interval_us,
         })
+    }
+
+    /// Names the source by its node's full name, `gpio@7e200034`: another one has its short name.
+    pub(crate) fn use_full_name(&mut self, dev: &Device) -> Result {
+        let bytes = self.full_name.to_bytes().len();
+        if bytes >= NAME_BYTES {
+            dev_err!(
+                dev,
+                "two sources are named '{}', and '{}' has more than {} bytes: rename one\n",
+                self.name.to_str()?,
+                self.full_name.to_str()?,
+                NAME_BYTES - 1
+            );
+            return Err(EINVAL);
+        }
+        core::mem::swap(&mut self.name, &mut self.full_name);
+        Ok(())
     }
 
     /// What sources are sorted by: the bus address, the pattern before all others. The order of

@@ -6,6 +6,7 @@
 //! reclaim -> plan -> start -> (interrupt) -> complete: publish -> reclaim ...
 //! ```
 
+mod publication;
 mod schedule;
 
 use crate::{
@@ -22,9 +23,9 @@ use crate::{
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
-    frame::{self, Header, HEADER_BYTES, MAGIC, VERSION},
+    frame::{Header, HEADER_BYTES},
     netlink::Event,
-    ring::{Producer, DETACHED, FAULTED, STOPPED},
+    ring::{BadConsumer, Producer, DETACHED, FAULTED, STOPPED},
     stream::{Fault, Shape, State},
     uapi::{Config, Stats},
 };
@@ -33,15 +34,14 @@ use kernel::{
     prelude::*,
     sync::Arc,
     time::{
-        hrtimer::HrTimerExpires,
         Delta,
         Instant,
         Monotonic, //
     }, //
 };
 
-/// A chain that takes longer than this has failed.
-const CHAIN_SECONDS: i64 = 5;
+/// An engine that moves no data for longer than this, and does not wait for a DREQ, has failed.
+const STALL_SECONDS: i64 = 5;
 /// How often the watchdog looks, and statistics are sent.
 const WATCH_SECONDS: i64 = 1;
 
@@ -50,7 +50,9 @@ struct Flight {
     first: u64,
     frames: u32,
     lost_before: u64,
-    since: Instant<Monotonic>,
+    /// The engine's position when it was last seen to move, and when that was.
+    mark: u64,
+    moved: Instant<Monotonic>,
 }
 
 /// What the engine is doing for a stream.
@@ -83,6 +85,8 @@ pub(crate) struct Stream {
     /// Paced frames that are due and not taken.
     due: u64,
     overrun_told: bool,
+    /// The last impossible index that the reader wrote.
+    bad_consumer: Option<BadConsumer>,
     /// Unpaced: chains follow one another. Otherwise the engine waits until half of the ring is
     /// free, so that a slow reader owes a kick for that, not for each chain.
     filling: bool,
@@ -111,6 +115,7 @@ impl Stream {
             lost_before: 0,
             due: 0,
             overrun_told: false,
+            bad_consumer: None,
             filling: false,
             stats: Stats::default(),
         })
@@ -265,20 +270,26 @@ impl Stream {
         self.news.take()
     }
 
+    /// The last impossible index that the reader wrote, and the range it should be in.
+    pub(crate) fn bad_consumer(&self) -> Option<BadConsumer> {
+        self.bad_consumer
+    }
+
     /// Takes back what the reader returned. False at an impossible index.
     pub(crate) fn reclaim(&mut self) -> bool {
         match self.producer.reclaim(self.ring.consumer()) {
             Ok(_) => true,
-            Err(_) => {
+            Err(bad) => {
+                self.bad_consumer = Some(bad);
                 self.stats.bad_consumer += 1;
                 false
             }
         }
     }
 
-    /// Takes what the timers have counted. True when the engine has not ended a chain in time: it
-    /// must be stopped, then [`Stream::time_out`] called.
-    pub(crate) fn tick(&mut self, events: &mut Events) -> bool {
+    /// Takes what the timers have counted. True when the engine is stalled: it must be stopped, then
+    /// [`Stream::time_out`] called.
+    pub(crate) fn tick(&mut self, engine: &dyn Engine, events: &mut Events) -> bool {
         if let Some(pace) = &self.pace {
             self.due = self.due.saturating_add(pace.take());
         }
@@ -287,10 +298,16 @@ impl Stream {
         }
         self.overrun_told = false;
         events.add(Event::Statistics);
-        matches!(
-            &self.run,
-            Run::Flying(flight) if flight.since.elapsed() > Delta::from_secs(CHAIN_SECONDS)
-        )
+        let Run::Flying(flight) = &mut self.run else {
+            return false;
+        };
+        // A slow source is no fault: what counts is progress, not the age of the chain.
+        let position = engine.position();
+        if position.waiting || position.mark != flight.mark {
+            flight.mark = position.mark;
+            flight.moved = Instant::now();
+        }
+        flight.moved.elapsed() > Delta::from_secs(STALL_SECONDS)
     }
 
     /// Publishes what the stopped engine has completed, and fails.
@@ -321,52 +338,6 @@ impl Stream {
             self.stats.errors += 1;
             self.fail(Fault::Incomplete, events);
         }
-    }
-
-    /// Publishes the frames of a chain up to the first that the engine has not completed. True
-    /// when that was all.
-    fn collect(&mut self, flight: &Flight) -> bool {
-        let published_ns = Instant::<Monotonic>::now().as_nanos().unsigned_abs();
-        let mut lost = flight.lost_before;
-        let mut done = 0;
-        while done < flight.frames {
-            let slot = self.producer.slot(done);
-            let Some(map) = self.maps.get(slot) else {
-                break;
-            };
-            map.to_cpu();
-            let Ok((start, end)) = self.ring.stamps(slot) else {
-                break;
-            };
-            if end == 0 {
-                break;
-            }
-            let (start, end) = frame::untear(start, end);
-            let header = Header {
-                magic: MAGIC.into(),
-                version: VERSION.into(),
-                header_bytes: (HEADER_BYTES as u16).into(),
-                sequence: (flight.first + u64::from(done)).into(),
-                lost: core::mem::take(&mut lost).into(),
-                payload_bytes: self.shape.frame_bytes.into(),
-                source: (self.shape.source as u16).into(),
-                flags: 0.into(),
-                device_start: start.into(),
-                device_end: end.into(),
-                published_ns: published_ns.into(),
-                stream: self.number.into(),
-                reserved: 0.into(),
-            };
-            if self.ring.write_header(slot, &header).is_err() {
-                break;
-            }
-            done += 1;
-        }
-        self.stats.frames += u64::from(done);
-        self.stats.bytes += u64::from(done) * u64::from(self.shape.frame_bytes);
-        self.show_counters();
-        self.producer.publish(self.ring.meta(), done);
-        done == flight.frames
     }
 
     fn show_counters(&self) {
@@ -409,7 +380,7 @@ impl Stream {
             return;
         };
         if let Err(error) = self.launch(hardware, engine, source, frames) {
-            pr_err!("a chain cannot be made: {error:?}\n");
+            kernel::pr_err_once!("a chain cannot be made: {error:?}\n");
             self.stats.errors += 1;
             self.fail(Fault::Engine, events);
         }
@@ -439,7 +410,8 @@ impl Stream {
             first: self.sequence,
             frames,
             lost_before: core::mem::take(&mut self.lost_before),
-            since: Instant::now(),
+            mark: 0,
+            moved: Instant::now(),
         });
         self.sequence += u64::from(frames);
         self.due = self.due.saturating_sub(frames.into());

@@ -21,7 +21,7 @@ use crate::{
         Channel, //
     }, //
 };
-use dmaframe_abi::stream::Policy;
+use dmaframe_abi::stream::{self as rules, Policy};
 use kernel::{
     prelude::*,
     str::CString, //
@@ -57,6 +57,23 @@ attributes! {
     7 LOST c"lost" false;
     8 BYTES c"bytes" false;
     9 ERRORS c"errors" false;
+    10 OVERRUNS c"overruns" false;
+    11 CHAINS c"chains" false;
+    12 INTERRUPTS c"interrupts" false;
+    13 KICKS c"kicks" false;
+    14 BAD_CONSUMER c"bad_consumer" false;
+    15 ERROR_BITS c"error_bits" false;
+    16 OWNER_PID c"owner_pid" false;
+    17 OWNER_COMM c"owner_comm" false;
+    18 ENGINE c"engine" false;
+    19 CHANNEL c"channel" false;
+    20 SOURCES c"sources" false;
+    21 FRAME_BYTES_MAX c"frame_bytes_max" false;
+    22 SLOTS_MAX c"slots_max" false;
+    23 RING_BYTES_MAX c"ring_bytes_max" false;
+    24 INTERVAL_US_MIN c"interval_us_min" false;
+    25 INTERVAL_US_MAX c"interval_us_max" false;
+    26 STAMP_HZ c"stamp_hz" false;
 }
 
 static GROUP: Group<Channel> = Group::new(&TABLE);
@@ -87,6 +104,28 @@ impl Attributes for Channel {
             LOST => show(stats.lost),
             BYTES => show(stats.bytes),
             ERRORS => show(stats.errors),
+            OVERRUNS => show(stats.overruns),
+            CHAINS => show(stats.chains),
+            INTERRUPTS => show(stats.interrupts),
+            KICKS => show(stats.kicks),
+            BAD_CONSUMER => show(stats.bad_consumer),
+            ERROR_BITS => CString::try_from_fmt(fmt!("{:#x}", stats.error_bits)),
+            OWNER_PID => show(now.owner.map_or(0, |owner| owner.pid.into())),
+            OWNER_COMM => {
+                let owner = now.owner.as_ref();
+                let comm = owner.map_or(c"", |owner| owner.comm()).to_bytes();
+                // The name is the process's own choice.
+                CString::try_from_fmt(fmt!("{}", core::str::from_utf8(comm).unwrap_or("?")))
+            }
+            ENGINE => CString::try_from_fmt(fmt!("{}", now.engine.to_str()?)),
+            CHANNEL => show(now.channel.into()),
+            SOURCES => self.source_names(),
+            FRAME_BYTES_MAX => show(rules::FRAME_BYTES_MAX.into()),
+            SLOTS_MAX => show(rules::SLOTS_MAX.into()),
+            RING_BYTES_MAX => show(rules::RING_BYTES_MAX),
+            INTERVAL_US_MIN => show(rules::INTERVAL_US_MIN.into()),
+            INTERVAL_US_MAX => show(rules::INTERVAL_US_MAX.into()),
+            STAMP_HZ => show(now.stamp_hz.into()),
             _ => return Err(EINVAL),
         };
         text

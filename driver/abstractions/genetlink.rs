@@ -4,11 +4,18 @@
 //!
 //! The kernel crate has multicast of its own messages only.
 
+mod message;
+
+pub(crate) use message::{
+    Message,
+    Policy,
+    Request, //
+};
+
 use core::marker::PhantomData;
 use kernel::{
     bindings,
     error::to_result,
-    fmt,
     module::this_module,
     net::netlink::MulticastGroup,
     prelude::*,
@@ -16,130 +23,18 @@ use kernel::{
 };
 
 extern "C" {
-    fn dmaframe_nla_get_u32(nla: *const bindings::nlattr) -> u32;
-    fn dmaframe_nla_string(nla: *const bindings::nlattr) -> *const c_char;
-    fn dmaframe_nla_put_uint(skb: *mut bindings::sk_buff, ty: c_int, value: u64) -> c_int;
     fn dmaframe_genlmsg_reply(skb: *mut bindings::sk_buff, info: *mut bindings::genl_info)
         -> c_int;
     fn dmaframe_dump_portid(cb: *mut bindings::netlink_callback) -> u32;
-    fn dmaframe_extack(info: *mut bindings::genl_info, text: *const c_char, bytes: c_int);
-}
-
-/// Most bytes of an extended acknowledgement's message: NETLINK_MAX_FMTMSG_LEN less its NUL.
-const EXPLANATION_BYTES: usize = 79;
-
-/// What an attribute of a request holds.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(crate) struct Policy(bindings::nla_policy);
-
-// SAFETY: Plain data with null pointers.
-unsafe impl Sync for Policy {}
-
-impl Policy {
-    const fn of(ty: u32, bytes: u16) -> Self {
-        let mut policy: bindings::nla_policy = pin_init::zeroed();
-        policy.type_ = ty as u8;
-        policy.len = bytes;
-        Self(policy)
-    }
-
-    /// Refused in requests.
-    pub(crate) const REJECT: Self = Self::of(bindings::NLA_REJECT, 0);
-    /// 32 bits.
-    pub(crate) const U32: Self = Self::of(bindings::NLA_U32, 0);
-
-    /// A string of at most `bytes` bytes and its NUL.
-    pub(crate) const fn string(bytes: u16) -> Self {
-        Self::of(bindings::NLA_NUL_STRING, bytes)
-    }
-}
-
-/// A request whose attributes passed their policy.
-pub(crate) struct Request<'a> {
-    info: *mut bindings::genl_info,
-    policy: &'static [Policy],
-    _info: PhantomData<&'a bindings::genl_info>,
-}
-
-impl Request<'_> {
-    fn attribute(&self, attribute: u16, ty: u32) -> Option<*const bindings::nlattr> {
-        let policy = self.policy.get(usize::from(attribute))?;
-        if u32::from(policy.0.type_) != ty {
-            return None;
-        }
-        // SAFETY: The core allocates one pointer for each attribute of the policy.
-        let nla = unsafe { *(*self.info).attrs.add(usize::from(attribute)) };
-        (!nla.is_null()).then_some(nla.cast_const())
-    }
-
-    /// A 32-bit attribute, if given.
-    pub(crate) fn u32(&self, attribute: u16) -> Option<u32> {
-        let nla = self.attribute(attribute, bindings::NLA_U32)?;
-        // SAFETY: The core has checked it against the policy, which says `U32`.
-        Some(unsafe { dmaframe_nla_get_u32(nla) })
-    }
-
-    /// A string attribute, if given.
-    pub(crate) fn string(&self, attribute: u16) -> Option<&CStr> {
-        let nla = self.attribute(attribute, bindings::NLA_NUL_STRING)?;
-        // SAFETY: The core has checked for the NUL; the request outlives `self`.
-        Some(unsafe { CStr::from_char_ptr(dmaframe_nla_string(nla)) })
-    }
-
-    /// Tells the sender what is wrong, in at most [`EXPLANATION_BYTES`].
-    pub(crate) fn explain(&self, text: fmt::Arguments<'_>) {
-        if let Ok(text) = kernel::str::CString::try_from_fmt(text) {
-            // Cut here: the kernel logs a line for each longer one.
-            let bytes = text.to_bytes().len().min(EXPLANATION_BYTES) as c_int;
-            // SAFETY: `info` is valid, and the text is copied.
-            unsafe { dmaframe_extack(self.info, text.as_char_ptr(), bytes) };
-        }
-    }
-}
-
-/// A message under construction, in a buffer that somebody else owns.
-pub(crate) struct Message {
-    skb: *mut bindings::sk_buff,
-}
-
-impl Message {
-    /// Adds 32 bits.
-    pub(crate) fn put_u32(&mut self, attribute: u16, value: u32) -> Result {
-        self.put(attribute, &value.to_ne_bytes())
-    }
-
-    /// Adds a `uint`: 32 or 64 bits.
-    pub(crate) fn put_uint(&mut self, attribute: u16, value: u64) -> Result {
-        // SAFETY: `skb` is valid while a message is made.
-        to_result(unsafe { dmaframe_nla_put_uint(self.skb, c_int::from(attribute), value) })
-    }
-
-    /// Adds a string.
-    pub(crate) fn put_string(&mut self, attribute: u16, value: &CStr) -> Result {
-        self.put(attribute, value.to_bytes_with_nul())
-    }
-
-    fn put(&mut self, attribute: u16, bytes: &[u8]) -> Result {
-        let length = c_int::try_from(bytes.len())?;
-        // SAFETY: `skb` is valid while a message is made, and `bytes` are as many as told.
-        to_result(unsafe {
-            bindings::nla_put(
-                self.skb,
-                c_int::from(attribute),
-                length,
-                bytes.as_ptr().cast(),
-            )
-        })
-    }
 }
 
 /// What a family does.
 pub(crate) trait Commands: Sized + 'static {
     /// A request for one object. The reply carries `REPLY` as its command.
     fn get(request: &Request<'_>, reply: &mut Message) -> Result;
-    /// Writes object number `index` of a dump; false after the last.
-    fn dump(index: usize, message: &mut Message) -> Result<bool>;
+    /// Writes object number `index` of a dump of `command`, which is [`Commands::GET`] or
+    /// [`Commands::DUMP`]; false after the last.
+    fn dump(command: u8, index: usize, message: &mut Message) -> Result<bool>;
     /// A request for a change.
     fn set(request: &Request<'_>) -> Result;
 
@@ -147,6 +42,8 @@ pub(crate) trait Commands: Sized + 'static {
     const GET: u8;
     /// The command of [`Commands::set`], for CAP_NET_ADMIN only.
     const SET: u8;
+    /// A command that only dumps: other objects than those of [`Commands::GET`]. The largest one.
+    const DUMP: u8;
     /// What requests for one object may hold.
     const GET_POLICY: &'static [Policy];
     /// What requests for a change may hold.
@@ -155,7 +52,7 @@ pub(crate) trait Commands: Sized + 'static {
     fn family() -> &'static Family<Self>;
 }
 
-/// A generic netlink family with a get (one or all), a set and one group.
+/// A generic netlink family with a get (one or all), a set, another dump and one group.
 #[repr(transparent)]
 pub(crate) struct Family<C: Commands> {
     inner: Opaque<bindings::genl_family>,
@@ -165,9 +62,9 @@ pub(crate) struct Family<C: Commands> {
 // SAFETY: Netlink locks the family.
 unsafe impl<C: Commands> Sync for Family<C> {}
 
-/// The three operations of a family, as the core wants them: sorted.
+/// The operations of a family, as the core wants them: sorted.
 #[repr(transparent)]
-pub(crate) struct Operations([bindings::genl_split_ops; 3]);
+pub(crate) struct Operations([bindings::genl_split_ops; 4]);
 
 // SAFETY: Never written.
 unsafe impl Sync for Operations {}
@@ -175,29 +72,38 @@ unsafe impl Sync for Operations {}
 /// A handler of requests, as the core calls it.
 type Doit = unsafe extern "C" fn(*mut bindings::sk_buff, *mut bindings::genl_info) -> c_int;
 
+/// A handler of dumps, as the core calls it.
+type Dumpit =
+    unsafe extern "C" fn(*mut bindings::sk_buff, *mut bindings::netlink_callback) -> c_int;
+
 impl Operations {
     /// The operations of `C`.
     pub(crate) const fn new<C: Commands>() -> Self {
-        let mut dump: bindings::genl_split_ops = pin_init::zeroed();
-        dump.__bindgen_anon_1.__bindgen_anon_2 =
-            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
-                start: None,
-                dumpit: Some(get_all::<C>),
-                done: None,
-            };
-        dump.cmd = C::GET;
-        dump.flags = bindings::GENL_CMD_CAP_DUMP as u8;
-
+        const { assert!(C::GET < C::SET && C::SET < C::DUMP) };
         Self([
             Self::request(C::GET, 0, C::GET_POLICY, get_one::<C>),
-            dump,
+            Self::dump(C::GET, get_all::<C>),
             Self::request(
                 C::SET,
                 bindings::GENL_ADMIN_PERM,
                 C::SET_POLICY,
                 set_one::<C>,
             ),
+            Self::dump(C::DUMP, dump_others::<C>),
         ])
+    }
+
+    const fn dump(command: u8, dumpit: Dumpit) -> bindings::genl_split_ops {
+        let mut dump: bindings::genl_split_ops = pin_init::zeroed();
+        dump.__bindgen_anon_1.__bindgen_anon_2 =
+            bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
+                start: None,
+                dumpit: Some(dumpit),
+                done: None,
+            };
+        dump.cmd = command;
+        dump.flags = bindings::GENL_CMD_CAP_DUMP as u8;
+        dump
     }
 
     /// `doit` looks at no attribute beyond `policy`.
@@ -367,6 +273,29 @@ unsafe extern "C" fn get_all<C: Commands>(
     skb: *mut bindings::sk_buff,
     cb: *mut bindings::netlink_callback,
 ) -> c_int {
+    // SAFETY: By the contract.
+    unsafe { dump::<C>(C::GET, skb, cb) }
+}
+
+/// # Safety
+///
+/// Called by generic netlink, for a message of family `C`.
+unsafe extern "C" fn dump_others<C: Commands>(
+    skb: *mut bindings::sk_buff,
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
+    // SAFETY: By the contract.
+    unsafe { dump::<C>(C::DUMP, skb, cb) }
+}
+
+/// # Safety
+///
+/// Both are those of a dump of family `C` that generic netlink asks for.
+unsafe fn dump<C: Commands>(
+    command: u8,
+    skb: *mut bindings::sk_buff,
+    cb: *mut bindings::netlink_callback,
+) -> c_int {
     // SAFETY: `cb` is valid for this call, and its context ours: zero at the beginning.
     let (portid, sequence, next) = unsafe {
         let context = &raw mut (*cb).__bindgen_anon_1;
@@ -385,10 +314,10 @@ unsafe extern "C" fn get_all<C: Commands>(
             portid,
             sequence,
             bindings::NLM_F_MULTI as c_int,
-            C::GET,
+            command,
             Some(skb),
             |message| {
-                more = C::dump(index, message)?;
+                more = C::dump(command, index, message)?;
                 // An empty message is cancelled.
                 if more {
                     Ok(())

@@ -7,16 +7,23 @@
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/of.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
 #include <net/genetlink.h>
 
-struct page *dmaframe_alloc_pages(unsigned int order);
-struct page *dmaframe_alloc_pages(unsigned int order)
+struct page *dmaframe_alloc_pages(unsigned int order, bool account);
+struct page *dmaframe_alloc_pages(unsigned int order, bool account)
 {
 	gfp_t gfp = GFP_KERNEL | __GFP_COMP | __GFP_ZERO | __GFP_NOWARN;
 
-	/* A caller with a smaller order to fall back to is better off at once. */
-	if (order)
-		gfp |= __GFP_NORETRY;
+	/*
+	 * A caller with a smaller order to fall back to is better off at once.
+	 * Neither may end in the OOM killer: it would end another program.
+	 */
+	gfp |= order ? __GFP_NORETRY : __GFP_RETRY_MAYFAIL;
+	if (account)
+		gfp |= __GFP_ACCOUNT;
 	return alloc_pages(gfp, order);
 }
 
@@ -100,4 +107,31 @@ void dmaframe_extack(struct genl_info *info, const char *text, int bytes);
 void dmaframe_extack(struct genl_info *info, const char *text, int bytes)
 {
 	NL_SET_ERR_MSG_FMT(info->extack, "%.*s", bytes, text);
+}
+
+void dmaframe_ratelimit_init(struct ratelimit_state *state);
+void dmaframe_ratelimit_init(struct ratelimit_state *state)
+{
+	ratelimit_default_init(state);
+}
+
+void dmaframe_task_comm(struct task_struct *task, char *comm);
+void dmaframe_task_comm(struct task_struct *task, char *comm)
+{
+	char buffer[TASK_COMM_LEN];
+
+	get_task_comm(buffer, task);
+	memcpy(comm, buffer, sizeof(buffer));
+}
+
+int dmaframe_dma_channel_mask(const char *compatible, u32 *mask);
+int dmaframe_dma_channel_mask(const char *compatible, u32 *mask)
+{
+	struct device_node *node = of_find_compatible_node(NULL, NULL, compatible);
+	int result = -ENODEV;
+
+	if (of_device_is_available(node))
+		result = of_property_read_u32(node, "brcm,dma-channel-mask", mask);
+	of_node_put(node);
+	return result;
 }

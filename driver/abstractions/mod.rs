@@ -11,8 +11,11 @@
 
 pub(crate) mod attribute;
 pub(crate) mod attribute_group;
+pub(crate) mod channel_mask;
 pub(crate) mod char_device;
 pub(crate) mod dma;
 pub(crate) mod genetlink;
 pub(crate) mod irq_thread;
 pub(crate) mod pages;
+pub(crate) mod process;
+pub(crate) mod rate_limit;

@@ -13,7 +13,7 @@ use kernel::{
 };
 
 extern "C" {
-    fn dmaframe_alloc_pages(order: c_uint) -> *mut bindings::page;
+    fn dmaframe_alloc_pages(order: c_uint, account: bool) -> *mut bindings::page;
     fn dmaframe_page_address(page: *const bindings::page) -> *mut c_void;
     fn dmaframe_page_count(page: *const bindings::page) -> c_int;
 }
@@ -56,8 +56,17 @@ unsafe impl Sync for Pages {}
 impl Pages {
     /// Allocates `1 << order` zeroed pages.
     pub(crate) fn new(order: u32) -> Result<Self> {
+        Self::allocate(order, false)
+    }
+
+    /// Allocates `1 << order` zeroed pages that are charged to the caller's memory cgroup.
+    pub(crate) fn charged(order: u32) -> Result<Self> {
+        Self::allocate(order, true)
+    }
+
+    fn allocate(order: u32, account: bool) -> Result<Self> {
         // SAFETY: Any order may be asked for; one too large fails.
-        let page = NonNull::new(unsafe { dmaframe_alloc_pages(order) }).ok_or(ENOMEM)?;
+        let page = NonNull::new(unsafe { dmaframe_alloc_pages(order, account) }).ok_or(ENOMEM)?;
         // SAFETY: `page` was just allocated, and no GFP flag allowed high memory.
         let address = unsafe { dmaframe_page_address(page.as_ptr()) };
         let address = NonNull::new(address.cast()).ok_or(ENOMEM)?;

@@ -16,7 +16,8 @@ use dmaframe_abi::{
 };
 use kernel::{
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    str::CString, //
 };
 
 impl Channel {
@@ -25,7 +26,7 @@ impl Channel {
         let inner = self.inner.lock();
         inner.bound()?;
         Ok(Info {
-            engine: uapi::name_field(self.engine.name()),
+            engine: uapi::name_field(self.engine.name().to_bytes()),
             device: self.id,
             channel: self.engine.channel(),
             sources: self.sources.len() as u32,
@@ -39,6 +40,24 @@ impl Channel {
             interval_us_max: rules::INTERVAL_US_MAX,
             reserved: [0; 6],
         })
+    }
+
+    /// The names of all sources, separated by spaces.
+    pub(crate) fn source_names(&self) -> Result<CString> {
+        let mut names = KVec::new();
+        for source in self.sources.iter() {
+            if !names.is_empty() {
+                names.push(b' ', GFP_KERNEL)?;
+            }
+            names.extend_from_slice(source.name.to_bytes(), GFP_KERNEL)?;
+        }
+        let names = core::str::from_utf8(&names).map_err(|_| EINVAL)?;
+        CString::try_from_fmt(fmt!("{names}"))
+    }
+
+    /// How many sources the device has.
+    pub(crate) fn sources(&self) -> usize {
+        self.sources.len()
     }
 
     /// The description of source `index`.

@@ -7,7 +7,10 @@ use super::{
     Inner, //
 };
 use crate::{
-    abstractions::irq_thread::Wake,
+    abstractions::{
+        irq_thread::Wake,
+        process::Process, //
+    },
     event::Events, //
 };
 use dmaframe_abi::{
@@ -35,9 +38,10 @@ impl Channel {
     pub(crate) fn open(&self) -> Result {
         let mut inner = self.inner.lock();
         inner.bound()?;
-        if core::mem::replace(&mut inner.open, true) {
+        if inner.owner.is_some() {
             return Err(EBUSY);
         }
+        inner.owner = Some(Process::current());
         Ok(())
     }
 
@@ -46,7 +50,7 @@ impl Channel {
         self.locked(|inner, events| {
             self.drop_stream(inner, events);
             inner.replaced.clear();
-            inner.open = false;
+            inner.owner = None;
         });
     }
 
@@ -105,7 +109,7 @@ impl Channel {
 
     /// Stops the engine and forgets an interrupt that was on its way.
     pub(super) fn halt_engine(&self) {
-        if self.engine.stop().is_err() {
+        if self.engine.stop().is_err() && self.messages.allows() {
             pr_err!(
                 "{}: writes outstanding after a stop; channel reset\n",
                 self.name()

@@ -11,8 +11,7 @@ use std::os::unix::fs::MetadataExt;
 
 const PROGRAM: &str = "dmaframe-compliance";
 /// Reasons for skipped checks that apply to every user of this board.
-const UNTESTABLE: [&str; 2] =
-    ["no source is wider than the granularity", "needs --unbind"];
+const UNTESTABLE: [&str; 2] = ["no source is wider than the granularity", "needs --unbind"];
 
 /// Everything that a run must leave unchanged.
 fn board_state() -> Vec<String> {

@@ -153,13 +153,41 @@ fn a_missing_interrupt_is_a_timeout() {
 
 /// Starts a stream whose first completion interrupt is withheld.
 fn withheld(injector: &Injector, config: Config) -> Raw {
+    withheld_by("withhold", injector, config)
+}
+
+/// A started stream whose first completion is withheld by `fault`.
+fn withheld_by(fault: &str, injector: &Injector, config: Config) -> Raw {
     let before = injector.injected();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(config).unwrap();
-    injector.arm("withhold").unwrap();
+    injector.arm(fault).unwrap();
     raw.request(uapi::START, 0).unwrap();
     wait::until("an interrupt to be withheld", || (injector.injected() > before).then_some(()));
     raw
+}
+
+/// The watchdog looks once a second, and sends statistics when it does.
+#[test]
+fn an_engine_that_moves_or_waits_for_data_is_no_fault() {
+    let _board = BoardLock::acquire();
+    let injector = Injector::of(0);
+    for fault in ["slow", "wait"] {
+        let mut events = Client::connect().unwrap().events().unwrap();
+        let raw = withheld_by(fault, &injector, GOOD);
+        for _ in 0..12 {
+            let statistics = wait_for_event(&mut events, Event::Statistics);
+            assert_eq!(statistics.state, Some(State::Running), "{fault}");
+        }
+        injector.interrupt();
+        let mut account = Account::new(SHAPE, raw.stats().stream);
+        let mut bytes = vec![0; FRAME];
+        while account.frames < 100 {
+            assert_eq!((&mut raw.file()).read(&mut bytes).ok(), Some(FRAME), "{fault}");
+            account.take_bytes(&bytes);
+        }
+        assert_eq!((account.lost, raw.stats().errors), (0, 0), "{fault}");
+    }
 }
 
 #[test]

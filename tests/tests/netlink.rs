@@ -58,13 +58,32 @@ fn default_device(id: u32) -> Value {
         "slots": 16,
         "policy": "backpressure",
         "interval-us": 0,
+        "engine": "bcm2835-dma",
+        "frame-bytes-max": 16 << 20,
+        "frame-granularity": 4,
+        "slots-max": 1024,
+        "ring-bytes-max": 256 << 20,
+        "interval-us-min": 50,
+        "interval-us-max": 60_000_000,
+        "stamp-hz": 1_000_000,
     })
 }
 
 /// `all` without the values that an earlier stream may have left: the counters and the fault.
 fn without_counters(mut all: Value) -> Value {
     let object = all.as_object_mut().unwrap();
-    for counter in ["frames", "lost", "bytes", "errors"] {
+    for counter in [
+        "frames",
+        "lost",
+        "bytes",
+        "errors",
+        "overruns",
+        "chains",
+        "interrupts",
+        "kicks",
+        "bad-consumer",
+        "error-bits",
+    ] {
         assert!(object.remove(counter).unwrap().is_u64(), "{counter}");
     }
     assert!(object.remove("fault").unwrap().is_string());
@@ -87,6 +106,51 @@ fn ynl_dumps_all_devices() {
     let all = answer(&ynl(&["--dump", "device-get"]).finish());
     let all: Vec<_> = all.as_array().unwrap().iter().cloned().map(without_counters).collect();
     assert_eq!(all, [default_device(0), default_device(1)]);
+}
+
+#[test]
+fn ynl_shows_which_process_has_a_device_open() {
+    let _board = BoardLock::acquire();
+    let raw = Raw::open(DEVICES[1]);
+    let question = json!({ "id": 1 }).to_string();
+    let device = answer(&ynl(&["--do", "device-get", "--json", &question]).finish());
+    assert_eq!(device["owner-pid"], std::process::id());
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    assert_eq!(device["owner-comm"], comm.trim_end());
+    let sysfs =
+        |name: &str| std::fs::read_to_string(format!("/sys/class/misc/dmaframe1/{name}")).unwrap();
+    assert_eq!(sysfs("owner_pid"), format!("{}\n", std::process::id()));
+    assert_eq!(sysfs("owner_comm"), comm);
+    drop(raw);
+    let device = answer(&ynl(&["--do", "device-get", "--json", &question]).finish());
+    assert!(device.get("owner-pid").is_none() && device.get("owner-comm").is_none(), "{device}");
+    assert_eq!((sysfs("owner_pid").as_str(), sysfs("owner_comm").as_str()), ("0\n", "\n"));
+}
+
+/// source-get returns what GET_SOURCE returns, for every device.
+#[test]
+fn ynl_dumps_the_sources() {
+    let _board = BoardLock::acquire();
+    let all = answer(&ynl(&["--dump", "source-get"]).finish());
+    let mut expected = Vec::new();
+    for (device, path) in DEVICES.into_iter().enumerate() {
+        for source in dmaframe::Device::open(path).unwrap().sources().unwrap() {
+            expected.push(json!({
+                "device": device,
+                "index": source.index,
+                "name": source.name,
+                "bus": source.bus,
+                "bytes": source.bytes,
+                "width": source.width,
+                "dreq": source.dreq,
+                "flags": u32::from(source.increments) | u32::from(source.pattern) << 1,
+                "frame-bytes": source.frame_bytes,
+                "frame-bytes-max": source.frame_bytes_max,
+                "interval-us": source.interval_us,
+            }));
+        }
+    }
+    assert_eq!(all, Value::Array(expected));
 }
 
 #[test]
@@ -136,10 +200,13 @@ fn ynl_gets_a_message_when_a_setting_is_refused() {
     let _board = BoardLock::acquire();
     for (given, words) in [
         (json!({ "id": 0, "slots": 3 }), "slots 3 is not a power of two from 2 to 1024"),
-        (json!({ "id": 0, "policy": "drop" }), "policy drop needs an interval_us"),
-        (json!({ "id": 0, "source": "none" }), "the device has no such source"),
+        (
+            json!({ "id": 0, "policy": "drop" }),
+            "policy drop needs an interval: set interval-us to 50 or more",
+        ),
+        (json!({ "id": 0, "source": "none" }), "there is no source "),
         // A valid setting is not applied if another one in the request is invalid.
-        (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame_bytes 6 is not a multiple of 4"),
+        (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame-bytes 6 is not a multiple of 4"),
         (json!({ "slots": 8 }), "the attribute id is missing"),
     ] {
         let done = set(given.clone());
@@ -317,14 +384,14 @@ fn the_library_gets_and_sets() {
             1,
             Settings { interval_us: Some(1), ..Settings::default() },
             Errno::EINVAL,
-            "interval_us 1",
+            "interval-us 1",
         ),
         (9, Settings::default(), Errno::ENODEV, "there is no device 9"),
         (
             0,
             Settings { source: Some("x".repeat(31)), ..Settings::default() },
             Errno::EINVAL,
-            "the device has no such source",
+            "there is no source ",
         ),
     ] {
         match client.set(id, &settings) {

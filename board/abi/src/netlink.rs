@@ -22,6 +22,8 @@ pub enum Command {
     DeviceSet = 2,
     /// A message that the driver sends to the group [`EVENTS`].
     DeviceEvent = 3,
+    /// Dumps the sources of all devices. See [`SourceAttribute`].
+    SourceGet = 4,
 }
 
 /// Attributes of a device, with their netlink types. A `uint` has 32 bits if its value fits, else
@@ -59,10 +61,72 @@ pub enum Attribute {
     Event = 14,
     /// u32: a [`crate::stream::Fault`].
     Fault = 15,
+    /// uint: gaps between published frames since the stream started.
+    Overruns = 16,
+    /// uint: chains that the engine ran since the stream started.
+    Chains = 17,
+    /// uint: interrupts handled since the stream started.
+    Interrupts = 18,
+    /// uint: kICK requests since the stream started.
+    Kicks = 19,
+    /// uint: impossible consumer indices found since the stream started.
+    BadConsumer = 20,
+    /// u32: the engine's error bits at the last error.
+    ErrorBits = 21,
+    /// u32: the process that has the device open, in the PID namespace of the process that asks; 0
+    /// if it has none there. In events it is that of the initial namespace. Absent while the device
+    /// is not open.
+    OwnerPid = 22,
+    /// String: that process's command name. Absent while the device is not open.
+    OwnerComm = 23,
+    /// String: the engine's name.
+    Engine = 24,
+    /// u32: longest payload of a frame in bytes.
+    FrameBytesMax = 25,
+    /// u32: payloads are multiples of this many bytes.
+    FrameGranularity = 26,
+    /// u32: largest number of slots.
+    SlotsMax = 27,
+    /// uint: most bytes of all slots together.
+    RingBytesMax = 28,
+    /// u32: shortest interval in microseconds.
+    IntervalUsMin = 29,
+    /// u32: longest interval in microseconds.
+    IntervalUsMax = 30,
+    /// u32: ticks per second of the device stamps.
+    StampHz = 31,
 }
 
 /// The highest number of an [`Attribute`].
-pub const ATTRIBUTE_MAX: u16 = Attribute::Fault as u16;
+pub const ATTRIBUTE_MAX: u16 = Attribute::StampHz as u16;
+
+/// Attributes of a source, in the dump of [`Command::SourceGet`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum SourceAttribute {
+    /// u32: The N of /dev/dmaframeN.
+    Device = 1,
+    /// u32: the number of the source.
+    Index = 2,
+    /// String: the name of the source.
+    Name = 3,
+    /// uint: the bus address of its first byte; zero for the driver's own memory.
+    Bus = 4,
+    /// u32: its length in bytes.
+    Bytes = 5,
+    /// u32: bytes of one read.
+    Width = 6,
+    /// u32: the peripheral request that paces the reads; 0 is none.
+    Dreq = 7,
+    /// u32: 1: the address increments; 2: the source is the pattern.
+    Flags = 8,
+    /// u32: suggested payload of a frame in bytes.
+    FrameBytes = 9,
+    /// u32: longest payload of a frame in bytes.
+    FrameBytesMax = 10,
+    /// u32: suggested interval in microseconds; 0 is unpaced.
+    IntervalUs = 11,
+}
 
 /// Kinds of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! The netlink numbers, compared with the YAML specification.
 
-use dmaframe_abi::netlink::{ATTRIBUTE_MAX, Attribute, Command, EVENTS, Event, FAMILY, VERSION};
+use dmaframe_abi::netlink::{
+    ATTRIBUTE_MAX, Attribute, Command, EVENTS, Event, FAMILY, SourceAttribute, VERSION,
+};
 use dmaframe_abi::stream::{Fault, Policy, State};
 use dmaframe_abi::uapi::NAME_BYTES;
 use std::fmt::Debug;
@@ -69,7 +71,7 @@ fn commands() {
     let spec = spec();
     let operations = &spec["operations"];
     assert_eq!(operations["enum-model"].as_str().unwrap_or("unified"), "unified");
-    let ours = [Command::DeviceGet, Command::DeviceSet, Command::DeviceEvent]
+    let ours = [Command::DeviceGet, Command::DeviceSet, Command::DeviceEvent, Command::SourceGet]
         .map(|command| (kebab(command), command as i64));
     assert_eq!(numbered(&operations["list"], 1), ours);
     let set = named(&operations["list"], "device-set");
@@ -97,6 +99,22 @@ fn attributes() {
         (Errors, "uint"),
         (Attribute::Event, "u32"),
         (Attribute::Fault, "u32"),
+        (Overruns, "uint"),
+        (Chains, "uint"),
+        (Interrupts, "uint"),
+        (Kicks, "uint"),
+        (BadConsumer, "uint"),
+        (ErrorBits, "u32"),
+        (OwnerPid, "u32"),
+        (OwnerComm, "string"),
+        (Engine, "string"),
+        (FrameBytesMax, "u32"),
+        (FrameGranularity, "u32"),
+        (SlotsMax, "u32"),
+        (RingBytesMax, "uint"),
+        (IntervalUsMin, "u32"),
+        (IntervalUsMax, "u32"),
+        (StampHz, "u32"),
     ];
     let spec = spec();
     let list = &named(&spec["attribute-sets"], "device")["attributes"];
@@ -112,6 +130,32 @@ fn attributes() {
     }
     let longest = named(list, "source")["checks"]["max-len"].as_i64();
     assert_eq!(longest, Some(NAME_BYTES as i64 - 1));
+}
+
+#[test]
+fn source_attributes() {
+    use SourceAttribute::*;
+    let ours = [
+        (Device, "u32"),
+        (Index, "u32"),
+        (Name, "string"),
+        (Bus, "uint"),
+        (Bytes, "u32"),
+        (Width, "u32"),
+        (Dreq, "u32"),
+        (Flags, "u32"),
+        (FrameBytes, "u32"),
+        (FrameBytesMax, "u32"),
+        (IntervalUs, "u32"),
+    ];
+    let spec = spec();
+    let list = &named(&spec["attribute-sets"], "source")["attributes"];
+    let expected = ours.map(|(attribute, _)| (kebab(attribute), attribute as i64));
+    assert_eq!(numbered(list, 1), expected);
+    for (attribute, kind) in ours {
+        let name = kebab(attribute);
+        assert_eq!(named(list, &name)["type"].as_str(), Some(kind), "{name}");
+    }
 }
 
 #[test]

@@ -73,6 +73,8 @@ register! {
         INT = 1 << 2;
         /// The channel is paused: ACTIVE is clear, or it waits for a DREQ.
         PAUSED = 1 << 4;
+        /// The channel waits for its DREQ to become active (DREQ_STOPS_DMA, page 49).
+        DREQ_STOPS = 1 << 5;
         /// The channel waits for the responses of its last writes.
         WAITING_FOR_WRITES = 1 << 6;
         /// An error bit of DEBUG is set.

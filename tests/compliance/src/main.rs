@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks a dmaframe device against the rules of its documented interfaces.
 
+mod attribute;
 mod check;
 mod isolation;
 mod outcome;

@@ -2,7 +2,7 @@
 //! Generic netlink requests.
 
 use super::SPECIFICATION;
-use super::sysfs::plain;
+use crate::attribute::plain;
 use crate::check::{Section, check};
 use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Reader, config};

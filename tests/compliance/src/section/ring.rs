@@ -272,7 +272,7 @@ pub(super) const SECTION: Section = Section {
         }),
         check(32, PLACE, "after one KICK chains continue while slots are free", |target| {
             let unit = target.unit(&target.source());
-            // Longer than what goes into a chain with another one.
+            // Two frames of this length do not fit into one chain.
             let frame_bytes = (200_000_u32).next_multiple_of(unit);
             let shape = Config { frame_bytes, slots: 8, ..target.shape() };
             let reader = Reader::started(target, shape)?;
