@@ -119,8 +119,8 @@ fn a_run_that_is_impossible_exits_with_2_and_names_the_reason() {
         (&["--device", "/dev/dmaframe9"][..], "/dev/dmaframe9: no such device"),
         (&["--device", "/dev/null"], "/dev/null is no dmaframe device"),
         (&["--device", "1"], "/dev/dmaframe1 is in use by another program"),
-        (&["--only", "99"], "\"99\" is no SECTION"),
-        (&["--only", "1.99"], "\"1.99\" is no SECTION"),
+        (&["--only", "99"], "\"99\" is not a SECTION"),
+        (&["--only", "1.99"], "\"1.99\" is not a SECTION"),
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {done:?}");
