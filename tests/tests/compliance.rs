@@ -26,8 +26,8 @@ fn board_state() -> Vec<String> {
     attributes.chain(nodes).collect()
 }
 
-/// Runs all checks of a device. Reads the output line by line, as the whole run may take longer than
-/// one wait. Returns the lines of the skipped checks.
+/// Runs all checks of a device. Reads the output line by line, as the whole run may take longer
+/// than one wait. Returns the lines of the skipped checks.
 fn run_checks(device: &str, user: User, more: &[&str]) -> Vec<String> {
     let before = board_state();
     let arguments = [&["--device", device], more].concat();
