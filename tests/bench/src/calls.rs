@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls a frame: counted in a child that is traced, between two marks that it makes.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{BoardLock, Samples, say};
 use crate::video::Video;
 use crate::{Extent, Result, stream};
 use nix::sys::ptrace;

@@ -2,7 +2,7 @@
 //! Bytes a second: dmaframe's to its reader beside mainline's `dmatest`, which moves memory by a
 //! channel of the same controller and tells nobody.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{BoardLock, Samples, say};
 use crate::{Extent, Result, stream};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};

@@ -5,7 +5,7 @@
 //! up and for the frame. At full speed it would at times start the engine itself, and under QEMU
 //! pay for the engine's work as well.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{BoardLock, Samples, say};
 use crate::{Extent, Result, clock, processor, stream};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{

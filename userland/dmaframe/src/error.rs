@@ -168,6 +168,15 @@ pub enum Error {
     /// The kernel has no such netlink family.
     #[error("the kernel has no netlink family dmaframe; is the module loaded (modprobe dmaframe)?")]
     NoFamily,
+    /// The module is loaded, but its netlink family is not in this network namespace.
+    #[error(
+        "the netlink family dmaframe is not in this network namespace; use the initial one \
+        (nsenter --net=/proc/1/ns/net), or sysfs"
+    )]
+    Namespace,
+    /// The module was unloaded. [`Events`](crate::netlink::Events) goes on when it is loaded again.
+    #[error("the module dmaframe was unloaded; its events come again once it is loaded")]
+    Unloaded,
     /// The kernel refused a netlink request.
     #[error("{request}: {}", refusal(*errno, message.as_deref()))]
     Refused {
