@@ -20,8 +20,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// Another program has the device open.
-    #[error("{} is in use by another program; stop it{}",
-        path.display(), alternatives(path, ", or use another channel: "))]
+    #[error("{} is in use by {}; stop it{}",
+        path.display(), owner(path), alternatives(path, ", or use another channel: "))]
     InUse {
         /// The node asked for.
         path: PathBuf,
@@ -206,6 +206,21 @@ impl Error {
             Errno::ENODEV | Errno::ENXIO => Self::Gone { path },
             errno => Self::Request { path, request, errno },
         }
+    }
+}
+
+/// The program that has the device open, as sysfs names it.
+fn owner(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    let directory = Path::new("/sys/class/misc").join(name);
+    let read = |file| std::fs::read_to_string(directory.join(file)).unwrap_or_default();
+    let (pid, comm) = (read("owner_pid"), read("owner_comm"));
+    let (pid, comm) = (pid.trim_end(), comm.trim_end());
+    match pid {
+        _ if comm.is_empty() => "another program".to_owned(),
+        "0" => format!("another program, {comm}"),
+        pid if pid == std::process::id().to_string() => "this program itself".to_owned(),
+        pid => format!("another program, {comm} (pid {pid})"),
     }
 }
 
