@@ -13,28 +13,11 @@ use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use serde_json::{Value, json};
-use std::sync::Once;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The kernel's client, which shares no code with ours.
 fn ynl(arguments: &[&str]) -> Run {
-    const CLIENT: [&str; 6] = [
-        "/usr/lib/ynl/pyynl/cli.py",
-        "--spec",
-        "/usr/lib/ynl/specs/dmaframe.yaml",
-        // What validates a specification is not in the guest; that is done at home.
-        "--schema",
-        "",
-        "--output-json",
-    ];
-    static COMPILED: Once = Once::new();
-    // Python comes without its bytecode. What root's first run leaves spares all others, which may
-    // not write it, half a minute each.
-    COMPILED.call_once(|| {
-        let done = Run::of("python3", &[&CLIENT[..], &["--list-ops"]].concat()).finish();
-        assert!(done.stdout.contains("device-get"), "{done:?}");
-    });
-    Run::of("python3", &[&CLIENT[..], arguments].concat())
+    Run::of("ynl", &[&["--family", "dmaframe", "--output-json"], arguments].concat())
 }
 
 fn answer(done: &Done) -> Value {
@@ -88,6 +71,16 @@ fn without_counters(mut all: Value) -> Value {
     }
     assert!(object.remove("fault").unwrap().is_string());
     all
+}
+
+/// Both ways of naming the specification find the schema that validates it.
+#[test]
+fn the_kernels_client_accepts_the_specification() {
+    let done = ynl(&["--validate"]).finish();
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    let by_path = ["--spec", "/usr/share/ynl/specs/dmaframe.yaml", "--list-ops"];
+    let done = Run::of("ynl", &by_path).finish();
+    assert!(done.status.success() && done.stdout.contains("device-get"), "{done:?}");
 }
 
 #[test]
