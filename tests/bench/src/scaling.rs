@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How rates grow: with readers, each on a channel of its own, with frames and with slots.
 
-use crate::samples::{BoardLock, Samples, say};
+use crate::samples::{Sample, Samples, say};
 use crate::stream::{self, Flow};
 use crate::{Extent, Result};
 use std::thread;
@@ -18,14 +18,14 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         say("scaling", round, rounds);
         for readers in READERS {
             let turn =
-                BoardLock { measure: "readers", subject: "dmaframe", key: readers.into(), round };
+                Sample { measure: "readers", subject: "dmaframe", key: readers.into(), round };
             samples.add(turn, &[together(readers, extent)?])?;
         }
         for bytes in SIZES {
             let flow = alone(bytes, stream::slots(bytes), extent)?;
             let mut add = |measure, value: f64| {
                 samples.add(
-                    BoardLock { measure, subject: "dmaframe", key: bytes.into(), round },
+                    Sample { measure, subject: "dmaframe", key: bytes.into(), round },
                     &[value],
                 )
             };
@@ -38,7 +38,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
             let flow = alone(SLOT_BYTES, slots, extent)?;
             let mut add = |measure, value: f64| {
                 samples.add(
-                    BoardLock { measure, subject: "dmaframe", key: slots.into(), round },
+                    Sample { measure, subject: "dmaframe", key: slots.into(), round },
                     &[value],
                 )
             };
