@@ -63,9 +63,12 @@ fn stream_without_options_uses_the_devices_settings() {
     let _board = BoardLock::acquire();
     printed(&["set", "source=systimer", "frame-bytes=1000", "slots=4"]);
     assert_eq!(printed(&["stream", "--frames", "10"]), "frames=10 lost=0 bytes=10000 errors=0\n");
-    // Another source brings its own default settings.
+    // Another source changes the source alone.
     let other = printed(&["stream", "--frames", "10", "--source", "gpio"]);
-    assert_eq!(other, "frames=10 lost=0 bytes=40960 errors=0\n");
+    assert_eq!(other, "frames=10 lost=0 bytes=10000 errors=0\n");
+    printed(&["set", "policy=drop", "interval-us=1000", "frame-bytes=256"]);
+    let paced = printed(&["stream", "--frames", "10", "--source", "gpio"]);
+    assert!(paced.contains(" bytes=2560 errors=0"), "{paced}");
 }
 
 #[test]
@@ -126,6 +129,69 @@ fn stream_names_the_file_that_it_cannot_write() {
 }
 
 #[test]
+fn a_refused_stream_leaves_the_output_alone() {
+    let _board = BoardLock::acquire();
+    let file = "/tmp/precious";
+    fs::write(file, "precious").unwrap();
+    for refused in [&["--slots", "3"][..], &["--device", "9"], &["--source", "none"]] {
+        let arguments = [&["stream", "--frames", "1", "--output", file], refused].concat();
+        assert_eq!(run(&arguments).status.code(), Some(1), "{refused:?}");
+        assert_eq!(fs::read_to_string(file).unwrap(), "precious", "{refused:?}");
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn an_output_closed_before_the_requested_frames_is_a_failure() {
+    let _board = BoardLock::acquire();
+    let script =
+        "{ dmaframe stream --frames 1000 --output - ; echo $? >/tmp/status; } | head -c 10";
+    let done = Run::of("sh", &["-c", script]).finish();
+    assert!(done.stderr.contains("closed it after ") && done.stderr.contains(" of 1000 frames"));
+    assert_eq!(fs::read_to_string("/tmp/status").unwrap(), "1\n", "{done:?}");
+    // Frames that were not written whole do not count.
+    let done = run(&["stream", "--frames", "10", "--output", "/dev/full"]);
+    assert_eq!(done.stdout, "frames=0 lost=0 bytes=0 errors=1\n");
+}
+
+#[test]
+fn one_signal_ends_the_wait_for_the_reader_of_a_fifo() {
+    let _board = BoardLock::acquire();
+    let fifo = "/tmp/fifo";
+    nix::unistd::mkfifo(fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let running = Run::dmaframe(&["stream", "--output", fifo]).start();
+    assert!(running.error_line().contains("waiting for a reader of /tmp/fifo"));
+    running.signal(Signal::SIGINT);
+    let done = running.finish();
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.stderr.contains("interrupted before it had a reader"), "{done:?}");
+    fs::remove_file(fifo).unwrap();
+}
+
+#[test]
+fn monitor_survives_a_reload_of_the_module() {
+    let _board = BoardLock::acquire();
+    let monitor = Run::dmaframe(&["monitor"]).start();
+    assert!(monitor.error_line().contains("listening"));
+    dmaframe_tests::driver::unload().unwrap();
+    assert!(monitor.error_line().contains("the module dmaframe was unloaded"));
+    dmaframe_tests::driver::load().unwrap();
+    printed(&["stream", "--frames", "10"]);
+    assert!(monitor.line().starts_with("dmaframe0 started "));
+    monitor.signal(Signal::SIGINT);
+    assert_eq!(monitor.finish().status.code(), Some(0));
+}
+
+#[test]
+fn another_network_namespace_is_named() {
+    let _board = BoardLock::acquire();
+    let script = "unshare -n dmaframe get state";
+    let done = Run::of("sh", &["-c", script]).finish();
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.stderr.contains("not in this network namespace"), "{done:?}");
+}
+
+#[test]
 fn stream_shows_rates() {
     let _board = BoardLock::acquire();
     let running = Run::dmaframe(&["stream", "--stats", "--verify"]).start();
@@ -178,6 +244,10 @@ fn wrong_usage_exits_with_2() {
         &["fly"],
         &["stream", "--frames", "many"],
         &["stream", "--frames", "-1"],
+        &["stream", "--frame-bytes", "-4"],
+        &["stream", "--frame-bytes", "4G"],
+        &["stream", "--slots", "4k"],
+        &["stream", "--device", ""],
         &["stream", "--policy", "block"],
         &["stream", "--no-such"],
         &["set"],
@@ -198,10 +268,15 @@ fn wrong_usage_exits_with_2() {
 fn refused_requests_exit_with_1_and_name_the_reason() {
     let _board = BoardLock::acquire();
     for (arguments, words) in [
-        (&["stream", "--frame-bytes", "6"][..], "frame_bytes 6 is not a multiple of 4"),
+        (&["stream", "--frame-bytes", "6"][..], "frame-bytes 6 is not a multiple of 4"),
         (&["stream", "--slots", "3"], "slots 3 is not a power of two"),
-        (&["stream", "--policy", "drop"], "policy drop needs an interval_us"),
-        (&["stream", "--interval-us", "1"], "interval_us 1"),
+        (
+            &["stream", "--policy", "drop"],
+            "policy drop needs an interval: set interval-us to 50 or more",
+        ),
+        (&["stream", "--interval-us", "1"], "interval-us 1 is neither 0 nor from 50 to 60000000"),
+        (&["stream", "--frame-bytes", "32M"], "frame-bytes 33554432 is not from 4 to 16777216"),
+        (&["stream", "--frame-bytes", "1M", "--slots", "1024"], "reduce slots or frame-bytes"),
         (&["stream", "--source", "none"], "its sources are: pattern, systimer, gpio"),
         (&["stream", "--device", "/dev/dmaframe9"], "/dev/dmaframe9: no such device"),
         (&["stream", "--device", "/dev/null"], "/dev/null is no dmaframe device"),
@@ -209,7 +284,7 @@ fn refused_requests_exit_with_1_and_name_the_reason() {
         (&["get", "--device", "9"], "there is no device 9"),
         (&["get", "event"], "has no event"),
         (&["set", "slots=3"], "slots 3 is not a power of two"),
-        (&["set", "source=none"], "the device has no such source"),
+        (&["set", "source=none"], "there is no source none"),
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(1), "{arguments:?}: {done:?}");
@@ -222,12 +297,16 @@ fn refused_requests_exit_with_1_and_name_the_reason() {
 fn a_device_in_use_is_reported_with_a_free_one() {
     let _board = BoardLock::acquire();
     let _device = Device::open(DEVICES[0]).unwrap();
-    for subcommand in ["info", "stream"] {
-        let done = run(&[subcommand]);
-        assert_eq!(done.status.code(), Some(1), "{done:?}");
-        assert!(done.stderr.contains("/dev/dmaframe0 is in use by another program"), "{done:?}");
-        assert!(done.stderr.contains("/dev/dmaframe1"), "{done:?}");
-    }
+    let done = run(&["stream"]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let own = fs::read_to_string("/proc/self/comm").unwrap();
+    let owner = format!("{} (pid {})", own.trim_end(), std::process::id());
+    let in_use = format!("/dev/dmaframe0 is in use by another program, {owner}; stop it");
+    assert!(done.stderr.contains(&in_use), "{done:?}");
+    assert!(done.stderr.contains("/dev/dmaframe1"), "{done:?}");
+    // `info` shows it all the same.
+    assert!(printed(&["info"]).contains(&format!("owner:       {owner}")));
+    assert_eq!(json_of(&["info", "--json"])["owner"]["pid"], std::process::id());
     // Requests that need no open device work.
     assert_eq!(printed(&["get", "state"]), "idle\n");
 }

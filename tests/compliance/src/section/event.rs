@@ -183,12 +183,54 @@ pub(super) const SECTION: Section = Section {
                 errors,
                 event: kind,
                 fault,
+                overruns,
+                chains,
+                interrupts,
+                kicks,
+                bad_consumer,
+                error_bits,
+                owner_pid,
+                owner_comm,
+                engine,
+                frame_bytes_max,
+                frame_granularity,
+                slots_max,
+                ring_bytes_max,
+                interval_us_min,
+                interval_us_max,
+                stamp_hz,
             } = &event;
-            let numbers = [id, channel, frame_bytes, slots, interval_us];
-            let counters = [frames, lost, bytes, errors];
+            let numbers = [
+                id,
+                channel,
+                frame_bytes,
+                slots,
+                interval_us,
+                error_bits,
+                owner_pid,
+                frame_bytes_max,
+                frame_granularity,
+                slots_max,
+                interval_us_min,
+                interval_us_max,
+                stamp_hz,
+            ];
+            let counters = [
+                frames,
+                lost,
+                bytes,
+                errors,
+                overruns,
+                chains,
+                interrupts,
+                kicks,
+                bad_consumer,
+                ring_bytes_max,
+            ];
             let all = numbers.iter().all(|it| it.is_some())
                 && counters.iter().all(|it| it.is_some())
                 && (name.is_some() && source.is_some() && state.is_some())
+                && (owner_comm.is_some() && engine.is_some())
                 && (policy.is_some() && kind.is_some() && fault.is_some());
             holds(all, || format!("got {event:?}"))
         }),
