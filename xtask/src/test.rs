@@ -7,8 +7,11 @@ mod cargo;
 mod checkers;
 mod checkpatch;
 mod cross;
+mod documentation;
 mod external_tree;
+mod length;
 mod model;
+mod package;
 mod report;
 mod schema;
 mod shell;
@@ -60,6 +63,9 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
 
         report.check("rustfmt", || cargo::format(checkout, guest.as_ref()));
         report.check("clippy", || cargo::clippy(checkout, guest.as_ref()));
+        report.check("documentation", || documentation::check(checkout));
+        report.check("packages", || package::check(checkout));
+        report.check("length of files", || length::check(checkout));
         report.tests("host tests", |filter, count| cargo::host_tests(checkout, filter, count));
         if report.selected("ring, loom") {
             report.tests("ring, loom", |_, count| cargo::tests(model::loom(checkout), count));
