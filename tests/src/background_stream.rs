@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A neighbour's view: a device that must stream, whatever is done to the other one.
+//! A stream in the background, which must not notice what a test does to the other device.
 
 use crate::frames::{Account, SHAPE, start};
 use dmaframe::{Policy, Shape};
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{JoinHandle, spawn};
 
-/// Slow enough to leave the machine to what it watches.
-const WATCHED: Shape = Shape { policy: Policy::Backpressure, interval_us: 2000, ..SHAPE };
+/// Slow enough to leave the processor to the test.
+const PACED: Shape = Shape { policy: Policy::Backpressure, interval_us: 2000, ..SHAPE };
 
-/// A thread that streams from a device and checks every byte, until it is asked what it saw.
+/// A thread that streams from a device and checks every byte.
 #[derive(Debug)]
 pub struct BackgroundStream {
     stop: Arc<AtomicBool>,
@@ -19,7 +19,7 @@ pub struct BackgroundStream {
 }
 
 impl BackgroundStream {
-    /// Of `device`; its first frame has come.
+    /// Starts a stream of `device`, and returns after its first frame.
     ///
     /// # Panics
     ///
@@ -27,8 +27,8 @@ impl BackgroundStream {
     pub fn start(device: &'static str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::new(AtomicU64::new(0));
-        let mut stream = start(device, WATCHED);
-        let mut account = Account::of(&stream, WATCHED);
+        let mut stream = start(device, PACED);
+        let mut account = Account::of(&stream, PACED);
         account.take_next(&mut stream);
         let (stopped, frames) = (stop.clone(), seen.clone());
         let thread = spawn(move || {
@@ -43,18 +43,18 @@ impl BackgroundStream {
         Self { stop, seen, thread: Some(thread) }
     }
 
-    /// Frames that it has checked.
+    /// The number of frames checked so far.
     pub fn frames(&self) -> u64 {
         self.seen.load(Ordering::Relaxed)
     }
 
-    /// Ends it: the frames that it has checked since its first.
+    /// Stops the stream. Returns the number of frames checked.
     ///
     /// # Panics
     ///
-    /// If a frame was wrong, lost or did not come.
+    /// If a frame was wrong or lost, or no frame came.
     pub fn finish(mut self) -> u64 {
-        // What has just been done to the neighbour is to be seen too.
+        // Effects of the last thing that the test did must have time to show.
         let before = self.frames();
         crate::wait::until("frames of the other device", || {
             let thread = self.thread.as_ref()?;
@@ -64,7 +64,7 @@ impl BackgroundStream {
         let account = match self.thread.take().map(JoinHandle::join) {
             Some(Ok(account)) => account,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => unreachable!("the thread is there until the witness is asked"),
+            None => unreachable!("only `finish` and `drop` take the thread"),
         };
         assert_eq!(account.lost, 0);
         account.frames
@@ -75,17 +75,17 @@ impl Drop for BackgroundStream {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // Its panic has been reported where it happened.
+            // The thread has printed its own panic.
             let _ = thread.join();
         }
     }
 }
 
-/// An ordinary stream of each of `devices`: nothing of what was done before shows in it.
+/// Checks an ordinary stream of each of `devices`, which earlier misuse must not affect.
 ///
 /// # Panics
 ///
-/// If a frame is wrong, lost or does not come.
+/// If a frame is wrong or lost, or no frame comes.
 pub fn check_streams(devices: &[&str]) {
     for device in devices {
         let mut stream = start(device, SHAPE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A test's turn at the board.
+//! Exclusive use of the board by one test at a time.
 
 use crate::{DEVICES, driver};
 use dmaframe::State;
@@ -11,7 +11,7 @@ static BOARD: Mutex<()> = Mutex::new(());
 
 /// The settings that a device has after boot.
 pub const DEFAULTS: [(Attribute, &str); 5] = [
-    // In this order each is possible whatever the later ones are.
+    // In this order each write is valid, whatever the settings after it are.
     (Attribute::Policy, "backpressure"),
     (Attribute::IntervalUs, "0"),
     (Attribute::FrameBytes, "4096"),
@@ -19,19 +19,19 @@ pub const DEFAULTS: [(Attribute, &str); 5] = [
     (Attribute::Source, "pattern"),
 ];
 
-/// The board, one test's alone: idle devices with default settings, which they have again when
-/// this is dropped, however the test ends.
+/// Exclusive use of the board. The devices are idle and have default settings. Dropping this
+/// restores that state, however the test ends.
 #[derive(Debug)]
 pub struct BoardLock {
     _board: MutexGuard<'static, ()>,
 }
 
 impl BoardLock {
-    /// Waits for the board.
+    /// Waits until no other test uses the board.
     ///
     /// # Panics
     ///
-    /// If this is no board with the module loaded, or a test left it unfit.
+    /// If this is not a board with the module loaded, or an earlier test left a device in use.
     pub fn acquire() -> Self {
         let board = BOARD.lock().unwrap_or_else(PoisonError::into_inner);
         for device in DEVICES {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The driver: bound or not, loaded or not.
+//! Binds, unbinds, loads and unloads the driver.
 
 use crate::DEVICES;
 use crate::process::Run;
@@ -12,11 +12,11 @@ use std::path::Path;
 const DRIVER: &str = "/sys/bus/platform/drivers/dmaframe";
 const MODULE: &str = "/lib/modules/dmaframe.ko";
 
-/// The platform device's name.
+/// The name of the platform device.
 ///
 /// # Panics
 ///
-/// If the board has none.
+/// If the device tree describes none.
 pub fn platform_device() -> String {
     fs::read_dir("/sys/bus/platform/devices")
         .unwrap()
@@ -30,36 +30,36 @@ pub fn is_bound() -> bool {
     Path::new(DRIVER).join(platform_device()).exists()
 }
 
-/// Takes the device from the driver.
+/// Unbinds the driver from the device.
 ///
 /// # Errors
 ///
-/// Those of writing the driver's `unbind`.
+/// The error of writing to the driver's `unbind` file.
 pub fn unbind() -> io::Result<()> {
     fs::write(Path::new(DRIVER).join("unbind"), platform_device())
 }
 
-/// Gives the device to the driver; its nodes get the owners that they have after boot.
+/// Binds the driver to the device, and gives the nodes the owners that they have after boot.
 ///
 /// # Errors
 ///
-/// Those of writing the driver's `bind`.
+/// The error of writing to the driver's `bind` file.
 pub fn bind() -> io::Result<()> {
     bind_alone()?;
     own_nodes();
     Ok(())
 }
 
-/// Gives the device to the driver; its nodes have the owners that the kernel gives them.
+/// Binds the driver to the device. The nodes keep the owners that the kernel gives them.
 ///
 /// # Errors
 ///
-/// Those of writing the driver's `bind`.
+/// The error of writing to the driver's `bind` file.
 pub fn bind_alone() -> io::Result<()> {
     fs::write(Path::new(DRIVER).join("bind"), platform_device())
 }
 
-/// The driver's `bind`, open, and what is to be written to it.
+/// The driver's `bind` file, open for writing, and the name to write to it.
 ///
 /// # Panics
 ///
@@ -69,16 +69,16 @@ pub fn binding() -> (File, String) {
     (bind.unwrap(), platform_device())
 }
 
-/// Removes the module, without waiting for its users.
+/// Unloads the module, without waiting for its users.
 ///
 /// # Errors
 ///
-/// `EWOULDBLOCK` while it is used.
+/// `EWOULDBLOCK` while the module is in use.
 pub fn unload() -> nix::Result<()> {
     delete_module(c"dmaframe", DeleteModuleFlags::O_NONBLOCK)
 }
 
-/// Loads the module; it binds at once.
+/// Loads the module, which binds to the device at once.
 ///
 /// # Errors
 ///
@@ -90,13 +90,13 @@ pub fn load() -> nix::Result<()> {
     Ok(())
 }
 
-/// The guest has no daemon that gives new nodes their owners; what init ran at boot does it.
+/// Sets the owners of the nodes as init does at boot: no daemon in the guest does it.
 fn own_nodes() {
     let done = Run::of("mdev", &["-s"]).finish();
     assert!(done.status.success(), "mdev -s failed: {done:?}");
 }
 
-/// Loads the module and binds it, where that is needed.
+/// Loads the module and binds the driver, if necessary.
 pub(crate) fn restore() -> Result<(), String> {
     if !Path::new(DRIVER).exists() {
         load().map_err(|errno| format!("the module was not loaded: {errno}"))?;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Faults of the engine, injected through debugfs. Only the debug kernel's module has them.
+//! Injects faults of the engine through debugfs. Only the debug kernel's module can do this.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-/// A device's files in debugfs.
+/// The fault injection files of a device in debugfs.
 #[derive(Debug)]
 pub struct Injector {
     directory: PathBuf,
 }
 
 impl Injector {
-    /// Of device `id`, with nothing armed.
+    /// Opens the files of device `id` and disarms any fault.
     ///
     /// # Panics
     ///
@@ -28,7 +28,7 @@ impl Injector {
         injector
     }
 
-    /// As [`Injector::of`]; `None` without the module's option.
+    /// Like [`Injector::of`], but `None` if the module was built without the option.
     pub fn find(id: u32) -> Option<Self> {
         let injector = Self::quiet(id);
         injector.exists().then_some(injector)
@@ -42,21 +42,21 @@ impl Injector {
         self.directory.join("fault").exists()
     }
 
-    /// Arms a fault, in the words of Documentation/ABI/testing/debugfs-dmaframe.
+    /// Arms a fault, as Documentation/ABI/testing/debugfs-dmaframe describes.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for words that mean nothing.
+    /// `EINVAL` for an unknown fault.
     pub fn arm(&self, fault: &str) -> io::Result<()> {
         fs::write(self.directory.join("fault"), fault)
     }
 
-    /// What is armed.
+    /// The armed fault.
     pub fn armed(&self) -> String {
         fs::read_to_string(self.directory.join("fault")).unwrap().trim_end().to_owned()
     }
 
-    /// Faults that have happened.
+    /// The number of faults injected so far.
     pub fn injected(&self) -> u64 {
         fs::read_to_string(self.directory.join("injected")).unwrap().trim_end().parse().unwrap()
     }

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames: taken in time, and held against what they must be.
+//! Takes frames from a stream and checks them.
 
 use crate::LIMIT;
 use dmaframe::{Device, Frame, Header, Policy, Shape, Stream, pattern};
 use dmaframe_abi::frame::parse;
 use std::task::Poll;
 
-/// 4096 bytes of the pattern, unpaced, 16 slots: what tests vary from.
+/// The default of most tests: 4096 bytes of the pattern, unpaced, 16 slots.
 pub const SHAPE: Shape =
     Shape { source: 0, frame_bytes: 4096, slots: 16, policy: Policy::Backpressure, interval_us: 0 };
 
-/// Opens `device` and starts a stream.
+/// Opens `device` and starts a stream of `shape`.
 ///
 /// # Panics
 ///
-/// If any of it is refused.
+/// If the driver refuses a request.
 pub fn start(device: &str, shape: Shape) -> Stream {
     let mut stream = Device::open(device).unwrap().configure(shape).unwrap();
     stream.start().unwrap();
     stream
 }
 
-/// The next frame of a running stream.
+/// Waits for the next frame of a running stream.
 ///
 /// # Panics
 ///
-/// If none comes within [`LIMIT`], or the stream ends.
+/// If no frame comes within [`LIMIT`], or the stream ends.
 pub fn next(stream: &mut Stream) -> Frame<'_> {
     match stream.next_timeout(LIMIT).unwrap() {
         Poll::Ready(Some(frame)) => frame,
@@ -34,47 +34,46 @@ pub fn next(stream: &mut Stream) -> Frame<'_> {
     }
 }
 
-/// The number of a source.
+/// The index of the source `name`.
 ///
 /// # Panics
 ///
-/// If there is none of that name.
+/// If the device has no such source.
 pub fn source(device: &str, name: &str) -> u32 {
     Device::open(device).unwrap().source(name).unwrap().index
 }
 
-/// The reader's account of one stream from its first frame on: every frame that is taken is
-/// checked, header and each byte.
+/// Checks each frame of one stream, from the first one on, and counts frames and losses.
 #[derive(Debug)]
 pub struct Account {
     reference: Vec<u8>,
     shape: Shape,
     stream: u32,
-    /// Frames taken.
+    /// Frames checked so far.
     pub frames: u64,
-    /// Frames reported lost before those taken.
+    /// Frames that the headers reported as lost.
     pub lost: u64,
-    /// Gaps that they were lost in.
+    /// Gaps in the sequence numbers.
     pub gaps: u64,
-    /// The sequence number after the last frame's.
+    /// The sequence number expected next, if nothing is lost.
     pub next: u64,
     last_end: u64,
 }
 
 impl Account {
-    /// Of a stream of `shape` that has just been started.
+    /// For the frames of stream number `stream`, which has just been started with `shape`.
     pub fn new(shape: Shape, stream: u32) -> Self {
         let mut reference = vec![0; pattern::REFERENCE_BYTES];
         pattern::fill(&mut reference);
         Self { reference, shape, stream, frames: 0, lost: 0, gaps: 0, next: 0, last_end: 0 }
     }
 
-    /// Of a stream of the library's.
+    /// For the frames of a stream of the library.
     pub fn of(stream: &Stream, shape: Shape) -> Self {
         Self::new(shape, stream.number())
     }
 
-    /// Checks a frame's header.
+    /// Checks the header of the next frame.
     ///
     /// # Panics
     ///
@@ -87,7 +86,11 @@ impl Account {
         assert_eq!(header.payload_bytes.get(), self.shape.frame_bytes, "bytes of frame {frame}");
         assert_eq!((header.flags.get(), header.reserved.get()), (0, 0), "frame {frame}");
         assert!(sequence >= self.next, "frame {frame}: {sequence} came after {}", self.next);
-        assert_eq!(sequence - self.next, lost, "frame {frame}: a gap, and what is reported lost");
+        assert_eq!(
+            sequence - self.next,
+            lost,
+            "frame {frame}: size of the gap, and frames reported as lost"
+        );
         let (start, end) = (header.device_start.get(), header.device_end.get());
         assert_ne!(end, 0, "end stamp of frame {frame}");
         assert!(self.last_end <= start, "frame {frame}: began at {start}, after {}", self.last_end);
@@ -100,7 +103,7 @@ impl Account {
         self.last_end = end;
     }
 
-    /// Checks a frame of the pattern: header and every byte.
+    /// Checks the next frame of the pattern: its header and every byte.
     ///
     /// # Panics
     ///
@@ -114,21 +117,21 @@ impl Account {
         }
     }
 
-    /// Takes and checks the next frame of `stream`.
+    /// Takes the next frame of `stream` and checks it.
     ///
     /// # Panics
     ///
-    /// If it is wrong, or none comes.
+    /// If it is wrong, or no frame comes.
     pub fn take_next(&mut self, stream: &mut Stream) {
         let frame = next(stream);
         self.take(frame.header(), &frame);
     }
 
-    /// Checks frames one after the other, as read(2) gives them.
+    /// Checks consecutive frames in the format of read(2).
     ///
     /// # Panics
     ///
-    /// If one is wrong or not whole.
+    /// If a frame is wrong or incomplete.
     pub fn take_bytes(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (header, payload) = parse(bytes).unwrap();

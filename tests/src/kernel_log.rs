@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel says.
+//! The messages of the kernel.
 
 use nix::libc::O_NONBLOCK;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Longer than any record of `/dev/kmsg`.
+/// More than the length of any record of `/dev/kmsg`.
 const RECORD_BYTES: usize = 8192;
 
-/// The kernel's messages since this was made.
+/// The kernel's messages since this value was made.
 #[derive(Debug)]
 pub struct KernelLog(File);
 
 impl KernelLog {
-    /// Begins after the latest message.
+    /// Starts after the latest message.
     ///
     /// # Panics
     ///
@@ -26,7 +26,7 @@ impl KernelLog {
         Self(log)
     }
 
-    /// Whether one of the messages has these words in it.
+    /// Whether one of the messages contains `words`.
     ///
     /// # Panics
     ///
@@ -39,7 +39,7 @@ impl KernelLog {
                     return true;
                 }
                 Ok(_) => (),
-                // Older ones were overwritten.
+                // Older records were overwritten.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => (),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(error) => panic!("cannot read /dev/kmsg: {error}"),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the tests share. They need the board, and run in the guest that `cargo xtask test` boots.
+//! Code that the guest tests share. They need the board, and run in the guest that
+//! `cargo xtask test` boots.
 //!
-//! Every wait is bounded by [`LIMIT`], which no healthy board comes near: tests never hang, and
-//! none depends on how long something took.
+//! Every wait ends after [`LIMIT`], which is far more than a working board needs. So no test hangs,
+//! and no result depends on the speed of the machine.
 #![deny(missing_docs)]
 
 pub mod background_stream;
@@ -27,8 +28,8 @@ pub use random::Random;
 
 use std::time::Duration;
 
-/// The longest wait: a board that is emulated on a busy machine needs half a minute to start Python.
+/// The longest wait. A board that is emulated on a busy machine needs 30 seconds to start Python.
 pub const LIMIT: Duration = Duration::from_secs(180);
 
-/// The device nodes, one a channel.
+/// The device nodes, one for each channel.
 pub const DEVICES: [&str; 2] = ["/dev/dmaframe0", "/dev/dmaframe1"];

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Life cycle under load: the driver is unbound and the module removed, again and again, while
-//! processes stream, read, poll, ask, and look at what they have mapped.
+//! The life cycle under load: the driver is unbound and the module unloaded repeatedly, while other
+//! processes stream, read, poll, query, and read their mappings.
 //!
-//! The program `lifecycle` is all of these processes. Each tells on standard output what it saw,
-//! as lines of `name=number`; their sums are the [`Figures`].
+//! The program `lifecycle` implements all of these processes. Each prints what it saw, as lines of
+//! `name=number`; the sums are the [`Figures`].
 
 mod load;
 mod memory;
 
 use crate::frames::{Account, SHAPE, start};
 use crate::process::{Run, Running};
-use crate::{DEVICES, driver, wait};
+use crate::{DEVICES, Random, driver, wait};
 use dmaframe::sysfs::{Attribute, Attributes};
 use memory::Memory;
 use nix::errno::Errno;
@@ -19,35 +19,36 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 pub use load::serve;
 
-/// While this file is there, the load lets go of the device.
-const REST: &str = "/tmp/lifecycle-rest";
-/// So many cycles from one killed process to the next.
+/// While this file exists, the load processes use no device.
+const PAUSE: &str = "/tmp/lifecycle-pause";
+/// Cycles between two terminated processes.
 const KILL_EVERY: u32 = 10;
-/// Cycles of each kind before memory is measured for the first time: caches fill up.
+/// The longest pause within a cycle.
+const CYCLE_PAUSE: Duration = Duration::from_millis(5);
+/// Cycles of each kind before the first measurement of memory, which fill the caches.
 const WARM_UP: u32 = 5;
 
-/// What is done.
+/// What a run does.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Cycles of unbind and bind.
     pub unbinds: u32,
-    /// Cycles of removing and loading the module.
+    /// Cycles of unloading and loading the module.
     pub reloads: u32,
     /// Decides the order and every delay.
     pub seed: u64,
 }
 
-/// What was seen, by name.
+/// Counts of what was seen, by name.
 #[derive(Debug, Default)]
 pub struct Figures(BTreeMap<String, i64>);
 
 impl Figures {
-    /// A figure; 0 if nothing was seen.
+    /// A count; 0 if nothing was seen.
     pub fn get(&self, name: &str) -> i64 {
         self.0.get(name).copied().unwrap_or(0)
     }
@@ -72,31 +73,10 @@ impl std::fmt::Display for Figures {
     }
 }
 
-/// Numbers that a seed decides.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % limit
-    }
-
-    fn rest(&mut self, limit_us: u64) {
-        sleep(Duration::from_micros(self.below(limit_us)));
-    }
-}
-
-/// What the processes of the load are, and the device of each.
+/// The role and the device of each load process.
 const ROLES: [(&str, &str); 3] = [("stream", "0"), ("read", "1"), ("ask", "0")];
 
-/// The load: `ROLES`, each with the processes that it forks.
+/// The load: one process for each of `ROLES`, with the processes that it forks.
 struct Load {
     running: Vec<Running>,
     seed: u64,
@@ -118,7 +98,7 @@ impl Load {
         Run::of("lifecycle", &["load", name, device, &self.seed.to_string()]).start()
     }
 
-    fn hear(&self, figures: &mut Figures) {
+    fn collect(&self, figures: &mut Figures) {
         for running in &self.running {
             while let Some(line) = running.try_line() {
                 figures.add_line(&line);
@@ -126,7 +106,7 @@ impl Load {
         }
     }
 
-    /// None of it ends by itself.
+    /// Checks that no process has ended: none ends by itself.
     fn check(&mut self) {
         if let Some(ended) = self.running.iter_mut().position(Running::has_ended) {
             let done = self.running.swap_remove(ended).finish();
@@ -134,7 +114,7 @@ impl Load {
         }
     }
 
-    /// A process is told to end, and another takes its place.
+    /// Terminates a process and starts another in its place.
     fn replace(&mut self, role: usize, figures: &mut Figures) {
         let fresh = self.launch(role);
         let old = std::mem::replace(&mut self.running[role], fresh);
@@ -148,8 +128,8 @@ impl Load {
     }
 }
 
-/// Ends a process in the middle of what it does, with all that it forked: its output is closed
-/// only when they are gone too.
+/// Terminates a process in the middle of its work. Its output ends only when the processes that it
+/// forked have ended too.
 fn end(running: Running, figures: &mut Figures) {
     running.signal(Signal::SIGTERM);
     let done = running.finish();
@@ -183,16 +163,16 @@ fn no_nodes() {
 }
 
 fn unbind_and_bind(load: &mut Load, random: &mut Random, figures: &mut Figures) {
-    // One time in four at any moment, also just after the last bind.
+    // One unbind in four comes at any moment, perhaps just after the last bind.
     if random.below(4) > 0 {
         both_running(load);
         figures.add("unbound_running", 1);
     }
-    random.rest(5000);
+    random.pause(CYCLE_PAUSE);
     driver::unbind().unwrap();
     no_nodes();
     if random.below(2) == 0 {
-        random.rest(5000);
+        random.pause(CYCLE_PAUSE);
     }
     driver::bind_alone().unwrap();
     figures.add("unbinds", 1);
@@ -200,7 +180,7 @@ fn unbind_and_bind(load: &mut Load, random: &mut Random, figures: &mut Figures) 
 
 fn unload_and_load(load: &mut Load, random: &mut Random, figures: &mut Figures) {
     both_running(load);
-    random.rest(5000);
+    random.pause(CYCLE_PAUSE);
     let mut attempt = || match driver::unload() {
         Ok(()) => Some(()),
         Err(Errno::EWOULDBLOCK) => {
@@ -214,15 +194,15 @@ fn unload_and_load(load: &mut Load, random: &mut Random, figures: &mut Figures) 
         if unbound {
             driver::unbind().unwrap();
         }
-        // No wait for the load to have let go: attempts and last closes are to meet.
-        fs::write(REST, "").unwrap();
+        // No wait for the load to let go: unloading must race with the last close.
+        fs::write(PAUSE, "").unwrap();
         wait::until("the load to let go of the module", attempt);
         figures.add(if unbound { "rmmod_unbound" } else { "rmmod_bound" }, 1);
     }
     no_nodes();
     assert!(!Path::new("/sys/module/dmaframe").exists());
     driver::load().unwrap();
-    fs::remove_file(REST).or_else(ignore_absent).unwrap();
+    fs::remove_file(PAUSE).or_else(ignore_absent).unwrap();
     figures.add("reloads", 1);
 }
 
@@ -230,8 +210,8 @@ fn ignore_absent(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Processes that the kernel does not let go.
-fn nobody_stuck() {
+/// Waits until no process is in uninterruptible sleep.
+fn no_process_is_stuck() {
     wait::until("no process in uninterruptible sleep", || {
         let stuck = fs::read_dir("/proc").unwrap().any(|entry| {
             let stat = fs::read_to_string(entry.unwrap().path().join("stat")).unwrap_or_default();
@@ -242,7 +222,7 @@ fn nobody_stuck() {
 }
 
 fn cycles(plan: Plan, figures: &mut Figures) {
-    let mut random = Random::new(plan.seed);
+    let mut random = Random::new(plan.seed, 0);
     let mut load = Load::start(plan.seed);
     let (mut unbinds, mut reloads) = (plan.unbinds, plan.reloads);
     let mut cycle = 0;
@@ -258,14 +238,14 @@ fn cycles(plan: Plan, figures: &mut Figures) {
         if cycle % KILL_EVERY == 0 {
             load.replace(random.below(ROLES.len() as u64) as usize, figures);
         }
-        load.hear(figures);
+        load.collect(figures);
     }
     both_running(&mut load);
     load.end(figures);
-    nobody_stuck();
+    no_process_is_stuck();
 }
 
-/// Streams on each device as if nothing had been.
+/// Checks an ordinary stream on each device.
 fn stream_on_both() {
     for device in DEVICES {
         let mut stream = start(device, SHAPE);
@@ -277,11 +257,11 @@ fn stream_on_both() {
     }
 }
 
-/// Runs a plan. The board is the caller's alone.
+/// Runs a plan. The caller must hold the board lock.
 ///
 /// # Panics
 ///
-/// If anything is not as it should be.
+/// If the driver misbehaves.
 pub fn run(plan: Plan) -> Figures {
     let warm_up = Plan { unbinds: WARM_UP, reloads: WARM_UP, seed: plan.seed ^ 1 };
     cycles(warm_up, &mut Figures::default());
@@ -296,7 +276,7 @@ pub fn run(plan: Plan) -> Figures {
     assert_eq!(figures.get("unbinds"), plan.unbinds.into());
     assert_eq!(figures.get("reloads"), plan.reloads.into());
     for (name, least) in [
-        // Each unbind of two running devices is seen by both holders.
+        // Both processes that stream see each unbind of the running devices.
         ("gone", figures.get("unbound_running")),
         ("hung_up", figures.get("unbound_running")),
         ("frozen", figures.get("unbound_running")),
@@ -305,7 +285,7 @@ pub fn run(plan: Plan) -> Figures {
         ("events", 1),
         ("answers", 1),
     ] {
-        assert!(figures.get(name) >= least, "{name} is not {least} at least:\n{figures}");
+        assert!(figures.get(name) >= least, "{name} is less than {least}:\n{figures}");
     }
     before.compare(&after, &mut figures);
     figures

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Other programs: started, watched, and ended in time.
+//! Runs other programs, with a limit on their time.
 
 use crate::LIMIT;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -12,21 +12,21 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Who runs a program.
+/// The user that runs a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
     /// Root.
     Root,
     /// `user`, a member of the group that owns the device nodes.
     Member,
-    /// Somebody who is in no group but the own.
+    /// A user without supplementary groups.
     Outsider,
 }
 
 const USER: u32 = 1000;
 const OUTSIDER: u32 = 1001;
 
-/// A program about to run.
+/// A program that has not been started yet.
 #[derive(Debug)]
 pub struct Run {
     command: Command,
@@ -37,7 +37,7 @@ pub struct Run {
 /// A program that has ended.
 #[derive(Debug)]
 pub struct Done {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
     /// All of its standard output.
     pub stdout: String,
@@ -50,7 +50,7 @@ impl Run {
     pub fn of(program: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        // What Python prints is to be seen at once.
+        // Python must not buffer its output, which tests read line by line.
         command.env("PYTHONUNBUFFERED", "1");
         let words = format!("{program} {}", arguments.join(" "));
         Self { command, words, limit: LIMIT }
@@ -61,18 +61,18 @@ impl Run {
         Self::of("dmaframe", arguments)
     }
 
-    /// With this long to end in, instead of [`LIMIT`]: for one that makes thousands of calls, each
-    /// of which a kernel full of checkers makes many times longer.
+    /// Sets the time that the program has, instead of [`LIMIT`]. Programs that make thousands of
+    /// calls need more, as each call is many times slower on the debug kernel.
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// As another user.
+    /// Runs the program as `user`.
     ///
     /// # Panics
     ///
-    /// If the device nodes have no owner to be looked up.
+    /// If the owner of the device nodes cannot be read.
     pub fn by(mut self, user: User) -> Self {
         let (id, groups) = match user {
             User::Root => return self,
@@ -82,7 +82,7 @@ impl Run {
             }
             User::Outsider => (OUTSIDER, Vec::new()),
         };
-        // SAFETY: between fork and exec only system calls are made; `groups` is there already.
+        // SAFETY: between fork and exec the closure makes only system calls and allocates nothing.
         unsafe {
             self.command.pre_exec(move || {
                 setgroups(&groups)?;
@@ -94,7 +94,7 @@ impl Run {
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     ///
     /// # Panics
     ///
@@ -110,7 +110,7 @@ impl Run {
         Running { child, words: self.words, limit: self.limit, stdout, stderr }
     }
 
-    /// Starts it with a pipe for its input, and hands that out.
+    /// Starts the program with a pipe as its standard input, and returns the pipe.
     ///
     /// # Panics
     ///
@@ -122,18 +122,17 @@ impl Run {
         (running, input)
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     ///
     /// # Panics
     ///
-    /// If it cannot be started, or does not end in its time.
+    /// If it cannot be started, or does not end in time.
     pub fn finish(self) -> Done {
         self.start().finish()
     }
 }
 
-/// A program that runs. If it still does when this is dropped, it is killed with all that it has
-/// started; one that ended by itself has left behind what it meant to.
+/// A running program. Dropping this kills it and its process group, unless it has ended.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -144,25 +143,25 @@ pub struct Running {
 }
 
 impl Running {
-    /// The next line of its standard output, without its end.
+    /// Waits for the next line of its standard output. Returns it without the line end.
     ///
     /// # Panics
     ///
-    /// If none comes within [`LIMIT`], or its output ends.
+    /// If no line comes within [`LIMIT`], or the output ends.
     pub fn line(&self) -> String {
         self.next(&self.stdout, "standard output")
     }
 
-    /// The next line of its standard error, without its end.
+    /// Waits for the next line of its standard error. Returns it without the line end.
     ///
     /// # Panics
     ///
-    /// If none comes within [`LIMIT`], or its output ends.
+    /// If no line comes within [`LIMIT`], or the output ends.
     pub fn error_line(&self) -> String {
         self.next(&self.stderr, "standard error")
     }
 
-    /// A line of standard output that is there already.
+    /// The next line of its standard output, if there is one already.
     pub fn try_line(&self) -> Option<String> {
         self.stdout.try_recv().ok().map(|line| line.trim_end().to_owned())
     }
@@ -182,7 +181,7 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// If that cannot be known.
+    /// If waitpid(2) fails.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -196,21 +195,21 @@ impl Running {
     ///
     /// # Panics
     ///
-    /// If it has been waited for.
+    /// If the signal cannot be sent.
     pub fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// Waits for its end. What was taken as lines is not in the result.
+    /// Waits for its end. The result lacks the lines that were taken before.
     ///
     /// # Panics
     ///
-    /// If it does not end in its time, which begins now.
+    /// If it does not end in time. The time begins now.
     pub fn finish(mut self) -> Done {
         let deadline = Instant::now() + self.limit;
         let gather = |from: &Receiver<String>| {
             let mut text = String::new();
-            // The channel is closed when the program's output is.
+            // The channel closes when the program closes its output.
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
                 match from.recv_timeout(left) {
@@ -229,7 +228,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Left running, they would spoil the tests that follow.
+        // A program left running would disturb the following tests.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = killpg(self.pid(), Signal::SIGKILL);
             let _ = self.child.wait();
@@ -237,7 +236,7 @@ impl Drop for Running {
     }
 }
 
-/// Reads lines as they come, with their ends, in a thread of their own.
+/// Reads lines in a thread of its own. The lines keep their ends.
 fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -253,7 +252,7 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Writes a line.
+/// Writes a line to the standard input of a program.
 ///
 /// # Panics
 ///

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers that look random and come again from the same seed.
+//! Pseudo-random numbers that a seed decides.
 
-/// A generator: SplitMix64.
+use std::thread::sleep;
+use std::time::Duration;
+
+/// A SplitMix64 generator.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// Of a seed; what is drawn from different `stream`s of one seed has nothing in common.
+    /// Makes a generator. Different `stream`s of one seed give unrelated numbers.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self { state: seed };
         random.state = random.next() ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
@@ -16,8 +19,11 @@ impl Random {
         random
     }
 
-    /// 64 bits.
-    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    /// The next 64 bits.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a generator never ends, so it is no iterator"
+    )]
     pub fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut x = self.state;
@@ -26,22 +32,22 @@ impl Random {
         x ^ (x >> 31)
     }
 
-    /// Less than `end`, which is not 0.
+    /// A number less than `end`, which must not be 0.
     pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// True once in `times`.
+    /// True once in `times` calls, on average.
     pub fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// One of `all`.
+    /// An element of `all`, which must not be empty.
     pub fn pick<T: Copy>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u64) as usize]
     }
 
-    /// A number of any magnitude, often near a power of two.
+    /// A number of random magnitude, often near a power of two.
     pub fn number(&mut self) -> u64 {
         let magnitude = 1_u64 << self.below(64);
         match self.below(4) {
@@ -52,7 +58,12 @@ impl Random {
         }
     }
 
-    /// Fills `bytes`.
+    /// Sleeps for a random time shorter than `end`, which must be at least a microsecond.
+    pub fn pause(&mut self, end: Duration) {
+        sleep(Duration::from_micros(self.below(end.as_micros() as u64)));
+    }
+
+    /// Fills `bytes` with random bytes.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(8) {
             let word = self.next().to_le_bytes();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The device without the library, and the shapes that tests give it.
+//! The device without the library, and common configurations.
 
 use dmaframe_abi::uapi::Config;
 
 pub use dmaframe_compliance::raw::Raw;
 
-/// A shape that every device can have: 16 frames of 4096 bytes of the pattern, unpaced.
+/// A configuration that every device accepts: 16 frames of 4096 bytes of the pattern, unpaced.
 pub const GOOD: Config = Config {
     source: 0,
     frame_bytes: 4096,
@@ -19,5 +19,5 @@ pub const GOOD: Config = Config {
     reserved: [0; 3],
 };
 
-/// Of [`GOOD`], but no frame comes for a minute.
+/// Like [`GOOD`], but the first frame is due after a minute.
 pub const QUIET: Config = Config { interval_us: 60_000_000, ..GOOD };

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Open files that are sent from one process to another: SCM_RIGHTS.
+//! Passes open files between processes with SCM_RIGHTS.
 
 use nix::errno::Errno;
 use std::mem::{size_of, zeroed};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 
-/// Room for a control message with one descriptor, aligned as its header must be.
+/// Room for a control message with one descriptor, aligned as `cmsghdr` requires.
 #[repr(C, align(8))]
 struct Control([u8; 64]);
 
-/// One byte and one descriptor, in either direction.
+/// Calls `call` with a message of one byte of data and a control buffer.
 fn message<T>(
     byte: &mut u8,
     control: &mut Control,
     call: impl FnOnce(&mut libc::msghdr) -> T,
 ) -> T {
     let mut data = libc::iovec { iov_base: std::ptr::from_mut(byte).cast(), iov_len: 1 };
-    // SAFETY: all of its fields are integers or pointers, which may be zero.
+    // SAFETY: all fields are integers or pointers, for which zero is valid.
     let mut header: libc::msghdr = unsafe { zeroed() };
     header.msg_iov = &raw mut data;
     header.msg_iovlen = 1;
@@ -26,11 +26,11 @@ fn message<T>(
     call(&mut header)
 }
 
-/// Sends a duplicate of `file`, unless there is no room for it now.
+/// Sends a duplicate of `file`, without waiting.
 ///
 /// # Errors
 ///
-/// Those of sendmsg(2).
+/// Those of sendmsg(2); `EAGAIN` when the socket has no room.
 pub fn send(socket: &UnixDatagram, file: impl AsFd) -> Result<(), Errno> {
     let mut control = Control([0; 64]);
     let sent = message(&mut 0, &mut control, |header| {
@@ -49,7 +49,7 @@ pub fn send(socket: &UnixDatagram, file: impl AsFd) -> Result<(), Errno> {
     Errno::result(sent).map(drop)
 }
 
-/// Receives what was sent, if something was.
+/// Receives a file, without waiting.
 ///
 /// # Errors
 ///
@@ -58,7 +58,7 @@ pub fn receive(socket: &UnixDatagram) -> Result<OwnedFd, Errno> {
     let mut control = Control([0; 64]);
     let (received, descriptor) = message(&mut 0, &mut control, |header| {
         let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-        // SAFETY: as in `send`; a header that came is followed by what it says.
+        // SAFETY: as in `send`; the kernel wrote the descriptor after the header that it wrote.
         unsafe {
             let received = libc::recvmsg(socket.as_raw_fd(), header, flags);
             let first = libc::CMSG_FIRSTHDR(header);
@@ -69,6 +69,6 @@ pub fn receive(socket: &UnixDatagram) -> Result<OwnedFd, Errno> {
     });
     Errno::result(received)?;
     let descriptor = descriptor.ok_or(Errno::EAGAIN)?;
-    // SAFETY: the descriptor has just been made for us.
+    // SAFETY: recvmsg(2) made the descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

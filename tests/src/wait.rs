@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waits bounded by [`LIMIT`].
+//! Waits that end after [`LIMIT`].
 
 use crate::LIMIT;
 use dmaframe_compliance::wait;
@@ -7,16 +7,16 @@ use nix::poll::PollFlags;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// Looks again and again until `look` has something.
+/// Calls `look` repeatedly until it returns a value.
 ///
 /// # Panics
 ///
-/// After [`LIMIT`], naming `what` did not come.
+/// After [`LIMIT`]; the message contains `what`.
 pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     wait::until(LIMIT, what, look).unwrap_or_else(|late| panic!("{late}"))
 }
 
-/// What poll(2) reports at once.
+/// The events that poll(2) reports without waiting.
 ///
 /// # Panics
 ///
@@ -25,7 +25,7 @@ pub fn events(file: impl AsFd) -> PollFlags {
     wait::readable(file, Duration::ZERO).unwrap()
 }
 
-/// What poll(2) reports at once, or when it is woken; empty after [`LIMIT`].
+/// Waits in poll(2) and returns its events; none after [`LIMIT`].
 ///
 /// # Panics
 ///

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Allocations that fail: each one of each call, in turn. The call is refused with ENOMEM or
-//! does without, nothing is left behind, and the device works as before.
+//! Failed allocations: in each call, each allocation fails once. The call returns ENOMEM or works
+//! without the memory, leaks nothing, and the device works afterwards.
 //!
-//! Needs a kernel with fault injection (`/proc/thread-self/fail-nth`). With `TESTS_EXTENT=quick` in
-//! its environment only every thirteenth allocation of a bind fails: there are hundreds.
+//! Needs a kernel with fault injection (`/proc/thread-self/fail-nth`). A bind makes hundreds of
+//! allocations; with `TESTS_EXTENT=quick` in the environment only each thirteenth of them fails.
 
 use dmaframe::netlink::{Client, Settings};
 use dmaframe::sysfs::{Attribute, Attributes};
@@ -28,7 +28,7 @@ use std::time::Duration;
 /// More allocations than any call makes.
 const MOST: u32 = 3000;
 
-/// Failures of this thread's allocations.
+/// Makes allocations of this thread fail.
 struct FailNth(File);
 
 impl FailNth {
@@ -50,13 +50,13 @@ impl FailNth {
         Self(file.unwrap())
     }
 
-    /// Runs `call`; its `n`-th allocation fails. False with the result when it had fewer.
+    /// Runs `call` with its `n`-th allocation failing. The flag is false if `call` made fewer.
     fn during<T>(&self, n: u32, call: impl FnOnce() -> T) -> (T, bool) {
         let mut text = [0; 16];
         self.0.write_all_at(n.to_string().as_bytes(), 0).unwrap();
         let result = call();
         let left = self.0.read_at(&mut text, 0);
-        // This write may be what fails, and then has done what it should.
+        // This write may be the call whose allocation fails, which disarms the failure as well.
         if self.0.write_all_at(b"0", 0).is_err() {
             self.0.write_all_at(b"0", 0).unwrap();
         }
@@ -64,17 +64,17 @@ impl FailNth {
     }
 }
 
-/// Sweeps, each over the allocations of one call.
+/// Runs sweeps; each goes over the allocations of one call.
 struct Sweep {
     fail: FailNth,
-    /// Told of each call that came back.
+    /// Receives the name of each call that returned.
     alive: Sender<String>,
     ended: Cell<u32>,
 }
 
 impl Sweep {
-    /// Lets each allocation of `call` fail in turn. `prepare` makes what it is called with, and
-    /// `check` looks at what is left of that after a refusal.
+    /// Runs `call` repeatedly, with one allocation failing each time. `prepare` makes its argument,
+    /// and `check` examines the argument after a refusal.
     fn over<S, T: Debug>(
         &self,
         name: &str,
@@ -85,7 +85,7 @@ impl Sweep {
         self.over_every(1, name, prepare, call, check);
     }
 
-    /// The same for one allocation in `step`.
+    /// Like [`Sweep::over`], but only every `step`-th allocation fails.
     fn over_every<S, T: Debug>(
         &self,
         step: usize,
@@ -110,7 +110,7 @@ impl Sweep {
                 (Err(errno), _) => panic!("{name}, allocation {n}: {errno}"),
             }
         }
-        println!("{name}: {refused} refused, {survived} done without");
+        println!("{name}: {refused} refused, {survived} succeeded");
         stream_on_both();
         self.ended.set(self.ended.get() + 1);
     }
@@ -147,7 +147,7 @@ fn probe(sweep: &Sweep) {
     let unreachable = Cell::new(0);
     let bind = |(bind, device): &(File, String)| {
         (&*bind).write(device.as_bytes()).map_err(|error| match errno_of(&error) {
-            // Without memory for the node's dma-ranges the kernel goes on as if there were none
+            // Without memory for the node's dma-ranges the kernel ignores them
             // (of_dma_configure_id), and the driver refuses memory that no bus address reaches.
             Errno::EINVAL => {
                 unreachable.set(unreachable.get() + 1);
@@ -236,7 +236,7 @@ fn read(sweep: &Sweep) {
         let mut frame = [0; 8192];
         (&mut raw.file()).read(&mut frame).map_err(|error| errno_of(&error))
     };
-    // A read that was refused may be tried again.
+    // A read that failed can be repeated.
     sweep.over("read, first", opened, read, |raw| assert!(read(raw).unwrap() > 4096));
     let running = || Raw::streaming(DEVICES[0], GOOD).0;
     sweep.over("read", running, read, |raw| assert!(read(raw).unwrap() > 4096));
@@ -264,7 +264,7 @@ fn netlink(sweep: &Sweep) {
         dmaframe::Error::Socket(error) => errno_of(&error),
         error => panic!("{error}"),
     };
-    // Each request is a connection's only one: a refusal may leave half an answer in the socket.
+    // Each request has its own connection: a failure may leave half an answer in the socket.
     let connected = || std::cell::RefCell::new(Some(Client::connect().unwrap()));
     type Connection = std::cell::RefCell<Option<Client>>;
     let with = |state: &Connection| state.borrow_mut().take().unwrap();
@@ -272,7 +272,7 @@ fn netlink(sweep: &Sweep) {
     sweep.over("netlink get", connected, get, |_| ());
     let dump = |state: &Connection| {
         let devices = with(state).devices().map_err(plain)?;
-        assert_eq!(devices.len(), DEVICES.len(), "a dump that succeeds is whole");
+        assert_eq!(devices.len(), DEVICES.len(), "a successful dump is complete");
         Ok(())
     };
     sweep.over("netlink dump", connected, dump, |_| ());
@@ -283,7 +283,7 @@ fn netlink(sweep: &Sweep) {
     sweep.over("netlink events", connected, hear, |_| ());
 }
 
-/// What kmemleak knows after two scans; an object must be some seconds old.
+/// The leaks that kmemleak reports after two scans. It ignores objects younger than 5 seconds.
 fn leaks() -> String {
     let file = "/sys/kernel/debug/kmemleak";
     for _ in 0..2 {
@@ -294,14 +294,14 @@ fn leaks() -> String {
 }
 
 #[test]
-fn each_failed_allocation_is_told_or_done_without() {
+fn each_failed_allocation_is_reported_or_survived() {
     let _board = BoardLock::acquire();
     if !Path::new("/proc/thread-self/fail-nth").exists() {
         println!("not run: this kernel has no fault injection");
         return;
     }
     let (alive, heard) = channel();
-    // In a thread of its own: a call that never ends is noticed.
+    // In a thread of its own, so that this thread notices a call that never returns.
     let sweeping = thread::spawn(move || {
         let sweep = Sweep { fail: FailNth::new(), alive, ended: Cell::new(0) };
         for part in [probe, file, mapping, readiness, read, sysfs, netlink] {
@@ -316,7 +316,7 @@ fn each_failed_allocation_is_told_or_done_without() {
             Err(silence) => break silence,
         }
     };
-    assert_eq!(silence, RecvTimeoutError::Disconnected, "no call came back after {last}");
+    assert_eq!(silence, RecvTimeoutError::Disconnected, "no call returned after {last}");
     let sweeps = sweeping.join().unwrap();
     assert!(sweeps > 30, "{sweeps} sweeps");
     assert_eq!(leaks(), "");

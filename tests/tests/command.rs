@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The command: what it prints, where, and with which status it ends.
+//! The command `dmaframe`: its output and its exit status.
 
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, pattern};
@@ -14,7 +14,7 @@ fn run(arguments: &[&str]) -> Done {
     Run::dmaframe(arguments).finish()
 }
 
-/// What a run that must succeed printed.
+/// The standard output of a run that must succeed.
 fn printed(arguments: &[&str]) -> String {
     let done = run(arguments);
     assert_eq!(done.status.code(), Some(0), "{arguments:?}: {done:?}");
@@ -26,7 +26,7 @@ fn json_of(arguments: &[&str]) -> Value {
 }
 
 /// Waits until device 0 has published a frame.
-fn frames_flow() {
+fn wait_for_frames() {
     let sysfs = Attributes::of(0);
     wait::until("frames", || {
         let running = sysfs.read(Attribute::State).unwrap() == "running";
@@ -35,7 +35,7 @@ fn frames_flow() {
 }
 
 #[test]
-fn stream_sums_up() {
+fn stream_prints_a_summary() {
     let _board = BoardLock::acquire();
     let done = run(&["stream", "--frames", "100", "--verify"]);
     assert_eq!(done.status.code(), Some(0), "{done:?}");
@@ -43,7 +43,7 @@ fn stream_sums_up() {
 }
 
 #[test]
-fn stream_takes_every_shape() {
+fn stream_accepts_every_setting() {
     let _board = BoardLock::acquire();
     for (arguments, bytes) in [
         (&["--frame-bytes", "65536", "--slots", "4"][..], 40 * 65536),
@@ -59,17 +59,20 @@ fn stream_takes_every_shape() {
 }
 
 #[test]
-fn stream_without_arguments_is_as_the_settings_say() {
+fn stream_without_options_uses_the_devices_settings() {
     let _board = BoardLock::acquire();
     printed(&["set", "source=systimer", "frame-bytes=1000", "slots=4"]);
     assert_eq!(printed(&["stream", "--frames", "10"]), "frames=10 lost=0 bytes=10000 errors=0\n");
-    // Another source than that has settings of its own.
+    // Another source changes the source alone.
     let other = printed(&["stream", "--frames", "10", "--source", "gpio"]);
-    assert_eq!(other, "frames=10 lost=0 bytes=40960 errors=0\n");
+    assert_eq!(other, "frames=10 lost=0 bytes=10000 errors=0\n");
+    printed(&["set", "policy=drop", "interval-us=1000", "frame-bytes=256"]);
+    let paced = printed(&["stream", "--frames", "10", "--source", "gpio"]);
+    assert!(paced.contains(" bytes=2560 errors=0"), "{paced}");
 }
 
 #[test]
-fn stream_counts_what_a_slow_reader_loses_and_succeeds() {
+fn stream_counts_losses_of_a_slow_reader_and_succeeds() {
     let _board = BoardLock::acquire();
     let arguments =
         ["stream", "--frames", "40", "--policy", "drop", "--interval-us", "1000", "--slots", "4"];
@@ -96,7 +99,7 @@ fn stream_writes_payloads() {
     let summary = printed(&["stream", "--frames", "20", "--output", file]);
     assert_eq!(summary, "frames=20 lost=0 bytes=81920 errors=0\n");
     check(&fs::read(file).unwrap());
-    // To standard output, the summary gives way.
+    // With payloads on standard output, the summary goes to standard error.
     let script = format!("dmaframe stream --frames 20 --output - >{file}");
     let done = Run::of("sh", &["-c", &script]).finish();
     assert_eq!((&*done.stdout, &*done.stderr), ("", "frames=20 lost=0 bytes=81920 errors=0\n"));
@@ -105,7 +108,7 @@ fn stream_writes_payloads() {
 }
 
 #[test]
-fn stream_is_quiet_when_its_output_is_closed() {
+fn stream_prints_no_error_when_its_output_is_closed() {
     let _board = BoardLock::acquire();
     let script = "dmaframe stream --output - | head -c 10000 | wc -c";
     let done = Run::of("sh", &["-c", script]).finish();
@@ -115,7 +118,7 @@ fn stream_is_quiet_when_its_output_is_closed() {
 }
 
 #[test]
-fn stream_says_where_it_could_not_write() {
+fn stream_names_the_file_that_it_cannot_write() {
     let _board = BoardLock::acquire();
     let done = run(&["stream", "--frames", "10", "--output", "/dev/full"]);
     assert_eq!(done.status.code(), Some(1), "{done:?}");
@@ -123,6 +126,69 @@ fn stream_says_where_it_could_not_write() {
     let done = run(&["stream", "--frames", "10", "--output", "/no/such/file"]);
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     assert!(done.stderr.contains("/no/such/file"), "{done:?}");
+}
+
+#[test]
+fn a_refused_stream_leaves_the_output_alone() {
+    let _board = BoardLock::acquire();
+    let file = "/tmp/precious";
+    fs::write(file, "precious").unwrap();
+    for refused in [&["--slots", "3"][..], &["--device", "9"], &["--source", "none"]] {
+        let arguments = [&["stream", "--frames", "1", "--output", file], refused].concat();
+        assert_eq!(run(&arguments).status.code(), Some(1), "{refused:?}");
+        assert_eq!(fs::read_to_string(file).unwrap(), "precious", "{refused:?}");
+    }
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn an_output_closed_before_the_requested_frames_is_a_failure() {
+    let _board = BoardLock::acquire();
+    let script =
+        "{ dmaframe stream --frames 1000 --output - ; echo $? >/tmp/status; } | head -c 10";
+    let done = Run::of("sh", &["-c", script]).finish();
+    assert!(done.stderr.contains("closed it after ") && done.stderr.contains(" of 1000 frames"));
+    assert_eq!(fs::read_to_string("/tmp/status").unwrap(), "1\n", "{done:?}");
+    // Frames that were not written whole do not count.
+    let done = run(&["stream", "--frames", "10", "--output", "/dev/full"]);
+    assert_eq!(done.stdout, "frames=0 lost=0 bytes=0 errors=1\n");
+}
+
+#[test]
+fn one_signal_ends_the_wait_for_the_reader_of_a_fifo() {
+    let _board = BoardLock::acquire();
+    let fifo = "/tmp/fifo";
+    nix::unistd::mkfifo(fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let running = Run::dmaframe(&["stream", "--output", fifo]).start();
+    assert!(running.error_line().contains("waiting for a reader of /tmp/fifo"));
+    running.signal(Signal::SIGINT);
+    let done = running.finish();
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.stderr.contains("interrupted before it had a reader"), "{done:?}");
+    fs::remove_file(fifo).unwrap();
+}
+
+#[test]
+fn monitor_survives_a_reload_of_the_module() {
+    let _board = BoardLock::acquire();
+    let monitor = Run::dmaframe(&["monitor"]).start();
+    assert!(monitor.error_line().contains("listening"));
+    dmaframe_tests::driver::unload().unwrap();
+    assert!(monitor.error_line().contains("the module dmaframe was unloaded"));
+    dmaframe_tests::driver::load().unwrap();
+    printed(&["stream", "--frames", "10"]);
+    assert!(monitor.line().starts_with("dmaframe0 started "));
+    monitor.signal(Signal::SIGINT);
+    assert_eq!(monitor.finish().status.code(), Some(0));
+}
+
+#[test]
+fn another_network_namespace_is_named() {
+    let _board = BoardLock::acquire();
+    let script = "unshare -n dmaframe get state";
+    let done = Run::of("sh", &["-c", script]).finish();
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    assert!(done.stderr.contains("not in this network namespace"), "{done:?}");
 }
 
 #[test]
@@ -138,11 +204,11 @@ fn stream_shows_rates() {
 }
 
 #[test]
-fn stream_sums_up_when_interrupted() {
+fn stream_prints_a_summary_when_interrupted() {
     let _board = BoardLock::acquire();
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let running = Run::dmaframe(&["stream", "--verify"]).start();
-        frames_flow();
+        wait_for_frames();
         running.signal(signal);
         let done = running.finish();
         assert_eq!(done.status.code(), Some(0), "{signal}: {done:?}");
@@ -150,7 +216,7 @@ fn stream_sums_up_when_interrupted() {
         assert!(summary.is_some_and(|line| line.starts_with("frames=")), "{signal}: {done:?}");
         assert!(done.stdout.contains(" lost=0 "), "{signal}: {done:?}");
     }
-    // Also while no frame comes.
+    // The same while the command waits for a frame.
     let quiet = Run::dmaframe(&["stream", "--interval-us", "60000000"]).start();
     let sysfs = Attributes::of(0);
     wait::until("a stream", || (sysfs.read(Attribute::State).unwrap() == "running").then_some(()));
@@ -159,10 +225,10 @@ fn stream_sums_up_when_interrupted() {
 }
 
 #[test]
-fn a_stream_whose_device_goes_away_sums_up_and_fails() {
+fn stream_prints_a_summary_and_fails_when_the_device_is_gone() {
     let _board = BoardLock::acquire();
     let running = Run::dmaframe(&["stream", "--verify"]).start();
-    frames_flow();
+    wait_for_frames();
     dmaframe_tests::driver::unbind().unwrap();
     let done = running.finish();
     assert_eq!(done.status.code(), Some(1), "{done:?}");
@@ -171,13 +237,17 @@ fn a_stream_whose_device_goes_away_sums_up_and_fails() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2() {
+fn wrong_usage_exits_with_2() {
     let _board = BoardLock::acquire();
     for arguments in [
         &[][..],
         &["fly"],
         &["stream", "--frames", "many"],
         &["stream", "--frames", "-1"],
+        &["stream", "--frame-bytes", "-4"],
+        &["stream", "--frame-bytes", "4G"],
+        &["stream", "--slots", "4k"],
+        &["stream", "--device", ""],
         &["stream", "--policy", "block"],
         &["stream", "--no-such"],
         &["set"],
@@ -195,13 +265,18 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn what_cannot_be_had_ends_with_1_and_says_what_and_why() {
+fn refused_requests_exit_with_1_and_name_the_reason() {
     let _board = BoardLock::acquire();
     for (arguments, words) in [
-        (&["stream", "--frame-bytes", "6"][..], "frame_bytes 6 is not a multiple of 4"),
+        (&["stream", "--frame-bytes", "6"][..], "frame-bytes 6 is not a multiple of 4"),
         (&["stream", "--slots", "3"], "slots 3 is not a power of two"),
-        (&["stream", "--policy", "drop"], "policy drop needs an interval_us"),
-        (&["stream", "--interval-us", "1"], "interval_us 1"),
+        (
+            &["stream", "--policy", "drop"],
+            "policy drop needs an interval: set interval-us to 50 or more",
+        ),
+        (&["stream", "--interval-us", "1"], "interval-us 1 is neither 0 nor from 50 to 60000000"),
+        (&["stream", "--frame-bytes", "32M"], "frame-bytes 33554432 is not from 4 to 16777216"),
+        (&["stream", "--frame-bytes", "1M", "--slots", "1024"], "reduce slots or frame-bytes"),
         (&["stream", "--source", "none"], "its sources are: pattern, systimer, gpio"),
         (&["stream", "--device", "/dev/dmaframe9"], "/dev/dmaframe9: no such device"),
         (&["stream", "--device", "/dev/null"], "/dev/null is no dmaframe device"),
@@ -209,7 +284,7 @@ fn what_cannot_be_had_ends_with_1_and_says_what_and_why() {
         (&["get", "--device", "9"], "there is no device 9"),
         (&["get", "event"], "has no event"),
         (&["set", "slots=3"], "slots 3 is not a power of two"),
-        (&["set", "source=none"], "the device has no such source"),
+        (&["set", "source=none"], "there is no source none"),
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(1), "{arguments:?}: {done:?}");
@@ -219,16 +294,20 @@ fn what_cannot_be_had_ends_with_1_and_says_what_and_why() {
 }
 
 #[test]
-fn a_device_in_use_is_told_with_the_other_one() {
+fn a_device_in_use_is_reported_with_a_free_one() {
     let _board = BoardLock::acquire();
     let _device = Device::open(DEVICES[0]).unwrap();
-    for subcommand in ["info", "stream"] {
-        let done = run(&[subcommand]);
-        assert_eq!(done.status.code(), Some(1), "{done:?}");
-        assert!(done.stderr.contains("/dev/dmaframe0 is in use by another program"), "{done:?}");
-        assert!(done.stderr.contains("/dev/dmaframe1"), "{done:?}");
-    }
-    // What needs no device works.
+    let done = run(&["stream"]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    let own = fs::read_to_string("/proc/self/comm").unwrap();
+    let owner = format!("{} (pid {})", own.trim_end(), std::process::id());
+    let in_use = format!("/dev/dmaframe0 is in use by another program, {owner}; stop it");
+    assert!(done.stderr.contains(&in_use), "{done:?}");
+    assert!(done.stderr.contains("/dev/dmaframe1"), "{done:?}");
+    // `info` shows it all the same.
+    assert!(printed(&["info"]).contains(&format!("owner:       {owner}")));
+    assert_eq!(json_of(&["info", "--json"])["owner"]["pid"], std::process::id());
+    // Requests that need no open device work.
     assert_eq!(printed(&["get", "state"]), "idle\n");
 }
 
@@ -267,7 +346,7 @@ fn get_and_set_agree() {
     for line in ["id: 1", "name: dmaframe1", "channel: 5", "state: idle", "source: gpio"] {
         assert!(lines.contains(&line), "{line}: {text}");
     }
-    // All of it, or nothing.
+    // A refused request changes none of the settings.
     assert_eq!(run(&["set", "slots=32", "frame-bytes=6"]).status.code(), Some(1));
     assert_eq!(printed(&["get", "slots"]), "8\n");
 }
@@ -283,7 +362,7 @@ fn set_is_refused_while_a_stream_uses_the_device() {
 }
 
 #[test]
-fn set_is_refused_to_others_than_root() {
+fn set_needs_cap_net_admin() {
     let _board = BoardLock::acquire();
     let done = Run::dmaframe(&["set", "slots=8"]).by(User::Member).finish();
     assert_eq!(done.status.code(), Some(1), "{done:?}");
@@ -296,7 +375,7 @@ fn set_is_refused_to_others_than_root() {
 fn monitor_prints_events() {
     let _board = BoardLock::acquire();
     let monitor = Run::dmaframe(&["monitor", "--count", "2", "--json"]).start();
-    // From here on it listens.
+    // The message shows that the command listens from now on.
     assert!(monitor.error_line().contains("listening"));
     printed(&["stream", "--frames", "10", "--source", "systimer"]);
     let events =
@@ -318,7 +397,7 @@ fn monitor_prints_events() {
 }
 
 #[test]
-fn without_the_module_it_says_so() {
+fn a_missing_module_is_reported() {
     let _board = BoardLock::acquire();
     dmaframe_tests::driver::unload().unwrap();
     for subcommand in ["info", "stream", "get", "monitor"] {

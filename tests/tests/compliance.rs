@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The compliance program on our own driver: every rule holds, and the board is as it was.
+//! The compliance program on this driver: every rule holds, and the board is as before.
 
 use dmaframe::Device;
 use dmaframe::sysfs::{Attribute, Attributes};
@@ -10,12 +10,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 const PROGRAM: &str = "dmaframe-compliance";
-/// What cannot be seen on this board, whoever looks.
-const UNSEEN: [&str; 2] =
-    ["no source is wider than the granularity", "takes all devices from the driver"];
+/// Reasons for skipped checks that apply to every user of this board.
+const UNTESTABLE: [&str; 2] = ["no source is wider than the granularity", "needs --unbind"];
 
-/// All that a run must leave as it found it.
-fn board() -> Vec<String> {
+/// Everything that a run must leave unchanged.
+fn board_state() -> Vec<String> {
     let attributes = [0, 1].into_iter().flat_map(|id| {
         let settings = Attribute::ALL.into_iter().take_while(|it| *it != Attribute::Frames);
         settings.map(move |attribute| Attributes::of(id).read(attribute).unwrap())
@@ -27,10 +26,10 @@ fn board() -> Vec<String> {
     attributes.chain(nodes).collect()
 }
 
-/// Runs all checks of a device, line by line, for all together may take longer than one wait.
-/// Returns the lines of those that were skipped.
-fn comply(device: &str, user: User, more: &[&str]) -> Vec<String> {
-    let before = board();
+/// Runs all checks of a device. Reads the output line by line, as the whole run may take longer than
+/// one wait. Returns the lines of the skipped checks.
+fn run_checks(device: &str, user: User, more: &[&str]) -> Vec<String> {
+    let before = board_state();
     let arguments = [&["--device", device], more].concat();
     let running = Run::of(PROGRAM, &arguments).by(user).start();
     let (mut skipped, mut failed, mut passed) = (Vec::new(), Vec::new(), 0);
@@ -54,7 +53,7 @@ fn comply(device: &str, user: User, more: &[&str]) -> Vec<String> {
     let counts =
         format!("{PROGRAM}: {checks} checks: {passed} passed, 0 failed, {} skipped", skipped.len());
     assert_eq!(closing, counts, "{device} by {user:?}");
-    assert_eq!(board(), before, "{device} by {user:?}");
+    assert_eq!(board_state(), before, "{device} by {user:?}");
     if more.is_empty() {
         assert!(passed >= 150, "{device} by {user:?}: {closing}");
     }
@@ -65,19 +64,19 @@ fn comply(device: &str, user: User, more: &[&str]) -> Vec<String> {
 fn every_rule_holds_for_root() {
     let _board = BoardLock::acquire();
     for device in DEVICES {
-        for line in comply(device, User::Root, &[]) {
-            assert!(UNSEEN.iter().any(|reason| line.contains(reason)), "{device}: {line}");
+        for line in run_checks(device, User::Root, &[]) {
+            assert!(UNTESTABLE.iter().any(|reason| line.contains(reason)), "{device}: {line}");
         }
     }
 }
 
 #[test]
-fn every_rule_that_a_member_can_see_holds() {
+fn every_rule_that_a_member_can_test_holds() {
     let _board = BoardLock::acquire();
     for device in DEVICES {
-        for line in comply(device, User::Member, &[]) {
+        for line in run_checks(device, User::Member, &[]) {
             let reasons = ["needs root", "needs CAP_NET_ADMIN"];
-            let known = reasons.iter().chain(&UNSEEN).any(|reason| line.contains(reason));
+            let known = reasons.iter().chain(&UNTESTABLE).any(|reason| line.contains(reason));
             assert!(known, "{device}: {line}");
         }
     }
@@ -86,12 +85,12 @@ fn every_rule_that_a_member_can_see_holds() {
 #[test]
 fn every_rule_of_unbinding_holds() {
     let _board = BoardLock::acquire();
-    assert_eq!(comply(DEVICES[0], User::Root, &["--only", "18", "--unbind"]), [""; 0]);
+    assert_eq!(run_checks(DEVICES[0], User::Root, &["--only", "18", "--unbind"]), [""; 0]);
 }
 
-/// Settings that are not those after boot, and of which one is possible only with another.
+/// Settings other than the defaults, of which one is valid only together with another.
 #[test]
-fn settings_are_put_back() {
+fn settings_are_restored() {
     let _board = BoardLock::acquire();
     let sysfs = Attributes::of(0);
     for (attribute, value) in [
@@ -104,7 +103,7 @@ fn settings_are_put_back() {
         sysfs.write(attribute, value).unwrap();
     }
     for section in ["14", "15"] {
-        comply(DEVICES[0], User::Root, &["--only", section]);
+        run_checks(DEVICES[0], User::Root, &["--only", section]);
     }
 }
 
@@ -113,7 +112,7 @@ fn run(arguments: &[&str]) -> Done {
 }
 
 #[test]
-fn what_cannot_be_checked_ends_with_2_and_says_why() {
+fn a_run_that_is_impossible_exits_with_2_and_names_the_reason() {
     let _board = BoardLock::acquire();
     let _device = Device::open(DEVICES[1]).unwrap();
     for (arguments, words) in [
@@ -131,7 +130,7 @@ fn what_cannot_be_checked_ends_with_2_and_says_why() {
 }
 
 #[test]
-fn one_check_is_told_as_json_and_with_its_place() {
+fn one_check_is_reported_as_json_and_with_its_place() {
     let _board = BoardLock::acquire();
     let done = run(&["--only", "3.22", "--json"]);
     let all: Value = serde_json::from_str(&done.stdout).unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A reader that lies about what it returned harms itself alone.
+//! A reader that writes an impossible consumer index stops its own stream and affects nothing else.
 
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
@@ -15,9 +15,9 @@ use nix::poll::PollFlags;
 use std::io::Read;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-/// Writes what `lie` makes of the producer's index, after `honest` frames were returned.
-fn tell(honest: u32, lie: impl Fn(u32) -> u32) {
-    // The other device streams all the while.
+/// Returns `honest` frames, then writes the index that `wrong` makes of the producer index.
+fn write_index(honest: u32, wrong: impl Fn(u32) -> u32) {
+    // The other device streams meanwhile.
     let mut other = start(DEVICES[1], SHAPE);
     let mut account = Account::of(&other, SHAPE);
     account.take_next(&mut other);
@@ -33,80 +33,80 @@ fn tell(honest: u32, lie: impl Fn(u32) -> u32) {
     full(GOOD.slots);
     page.consumer.store(honest, Release);
     raw.request(uapi::KICK, 0).unwrap();
-    // Short of half a ring the engine goes on waiting.
+    // With less than half a ring returned, the engine still waits.
     full(if honest >= GOOD.slots / 2 { GOOD.slots + honest } else { GOOD.slots });
     let head = meta.producer.load(Relaxed);
     let before = slots.copy(0, made.slots_bytes as usize);
 
-    page.consumer.store(lie(head), Release);
+    page.consumer.store(wrong(head), Release);
     raw.request(uapi::KICK, 0).unwrap();
-    let lied = format!("consumer {:#x} of producer {head:#x}", lie(head));
-    assert_eq!(meta.flags.load(Relaxed) & FAULTED, FAULTED, "{lied}");
-    assert_eq!(meta.fault.load(Relaxed), Fault::Consumer as u32, "{lied}");
-    assert!(wait::events(&raw).contains(PollFlags::POLLERR | PollFlags::POLLIN), "{lied}");
+    let what = format!("consumer {:#x} of producer {head:#x}", wrong(head));
+    assert_eq!(meta.flags.load(Relaxed) & FAULTED, FAULTED, "{what}");
+    assert_eq!(meta.fault.load(Relaxed), Fault::Consumer as u32, "{what}");
+    assert!(wait::events(&raw).contains(PollFlags::POLLERR | PollFlags::POLLIN), "{what}");
     let stats = raw.stats();
-    assert!(stats.bad_consumer >= 1, "{lied}: {stats:?}");
+    assert!(stats.bad_consumer >= 1, "{what}: {stats:?}");
     assert_eq!((stats.fault, stats.state), (Fault::Consumer as u32, State::Faulted as u32));
     assert_eq!(Attributes::of(0).read(Attribute::State).unwrap(), "faulted");
-    // Not a slot was given away that the reader did not return.
-    assert_eq!(meta.producer.load(Relaxed), head, "{lied}");
-    assert!(slots.copy(0, before.len()) == before, "{lied}");
+    // The driver reused no slot that the reader did not return.
+    assert_eq!(meta.producer.load(Relaxed), head, "{what}");
+    assert!(slots.copy(0, before.len()) == before, "{what}");
 
     for _ in 0..200 {
         account.take_next(&mut other);
     }
     assert_eq!((account.lost, other.stats().unwrap().bad_consumer), (0, 0));
 
-    // What is ready stays readable, then the fault is told.
+    // Ready frames can still be read; then read(2) reports the fault.
     let mut frame = [0; 4160];
     for _ in honest..head {
         let read = (&mut raw.file()).read(&mut frame);
-        assert_eq!(read.ok(), Some(frame.len()), "{lied}");
+        assert_eq!(read.ok(), Some(frame.len()), "{what}");
     }
     let end = (&mut raw.file()).read(&mut frame).unwrap_err();
-    assert_eq!(end.raw_os_error(), Some(Errno::EIO as i32), "{lied}");
+    assert_eq!(end.raw_os_error(), Some(Errno::EIO as i32), "{what}");
 
-    // An honest index again, and the device works.
+    // The next start with a correct index works.
     raw.request(uapi::START, 0).unwrap();
     wait::until("frames again", || (meta.producer.load(Relaxed) != head).then_some(()));
-    assert_eq!(meta.flags.load(Relaxed) & FAULTED, 0, "{lied}");
+    assert_eq!(meta.flags.load(Relaxed) & FAULTED, 0, "{what}");
 }
 
 #[test]
-fn beyond_the_producer() {
+fn an_index_beyond_the_producer_is_a_fault() {
     let _board = BoardLock::acquire();
-    tell(0, |head| head + 1);
+    write_index(0, |head| head + 1);
 }
 
 #[test]
-fn a_ring_beyond_the_producer() {
+fn an_index_a_ring_beyond_the_producer_is_a_fault() {
     let _board = BoardLock::acquire();
-    tell(0, |head| head + GOOD.slots);
+    write_index(0, |head| head + GOOD.slots);
 }
 
 #[test]
-fn half_the_range_away() {
+fn an_index_half_the_range_away_is_a_fault() {
     let _board = BoardLock::acquire();
-    tell(0, |head| head.wrapping_add(1 << 31));
+    write_index(0, |head| head.wrapping_add(1 << 31));
 }
 
 #[test]
-fn below_zero() {
+fn an_index_below_zero_is_a_fault() {
     let _board = BoardLock::acquire();
-    tell(0, |_| u32::MAX);
+    write_index(0, |_| u32::MAX);
 }
 
 #[test]
-fn taking_back_what_was_returned() {
+fn an_index_that_goes_back_is_a_fault() {
     let _board = BoardLock::acquire();
-    tell(3, |_| 2);
-    tell(GOOD.slots, |_| GOOD.slots - 1);
+    write_index(3, |_| 2);
+    write_index(GOOD.slots, |_| GOOD.slots - 1);
 }
 
 #[test]
-fn an_ordinary_stream_follows() {
+fn an_ordinary_stream_works_after_a_fault() {
     let _board = BoardLock::acquire();
-    tell(0, |head| head + 1);
+    write_index(0, |head| head + 1);
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
     for _ in 0..1000 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An engine that fails. QEMU's never does: the debug kernel's module injects what it should see.
+//! Faults of the engine, which the debug kernel's module injects: the engine of QEMU never fails.
 
 use dmaframe::netlink::{Client, Events};
 use dmaframe::sysfs::{Attribute, Attributes};
@@ -28,7 +28,7 @@ const CS_ERROR: u32 = 1 << 8;
 const FRAME: usize = 64 + GOOD.frame_bytes as usize;
 
 /// Reads and checks `frames` frames of [`SHAPE`] from `device`.
-fn stream_well(device: &str, frames: u64) {
+fn check_stream(device: &str, frames: u64) {
     let mut stream = start(device, SHAPE);
     let mut account = Account::of(&stream, SHAPE);
     while account.frames < frames {
@@ -38,8 +38,8 @@ fn stream_well(device: &str, frames: u64) {
     assert_eq!((stats.lost, stats.errors, stats.fault), (0, 0, 0), "{device}");
 }
 
-/// The next event of device 0 that is `event`.
-fn heard(events: &mut Events, event: Event) -> dmaframe::netlink::Attributes {
+/// Waits for the next event `event` of device 0.
+fn wait_for_event(events: &mut Events, event: Event) -> dmaframe::netlink::Attributes {
     loop {
         let found = events.next_timeout(LIMIT).unwrap();
         let found = found.unwrap_or_else(|| panic!("no event {} came", event.name()));
@@ -49,7 +49,7 @@ fn heard(events: &mut Events, event: Event) -> dmaframe::netlink::Attributes {
     }
 }
 
-/// The frames that are ready, each checked, until `fault` is told. Their number.
+/// Reads and checks the ready frames until read(2) reports the fault. Returns their number.
 fn drain(raw: &Raw, stream: u32) -> u64 {
     let mut account = Account::new(SHAPE, stream);
     let mut bytes = vec![0; FRAME];
@@ -67,13 +67,13 @@ fn drain(raw: &Raw, stream: u32) -> u64 {
     }
 }
 
-/// Starts with `words` armed, and checks everything that shows the fault; the frames that were
-/// published before it.
-fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
+/// Starts a stream with the fault `words` armed, and checks everything that reports the fault.
+/// Returns the number of frames published before it.
+fn check_fault(words: &str, fault: Fault, bits: u32) -> u64 {
     let injector = Injector::of(0);
     let before = injector.injected();
     let mut events = Client::connect().unwrap().events().unwrap();
-    // The other device streams all the while.
+    // The other device streams meanwhile.
     let mut other = start(DEVICES[1], SHAPE);
     let mut account = Account::of(&other, SHAPE);
 
@@ -98,10 +98,10 @@ fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
     let sysfs = Attributes::of(0);
     assert_eq!(sysfs.read(Attribute::State).unwrap(), "faulted", "{words}");
     assert_eq!(sysfs.number(Attribute::Errors).unwrap(), 1, "{words}");
-    let told = heard(&mut events, Event::Error);
+    let told = wait_for_event(&mut events, Event::Error);
     assert_eq!((told.fault, told.errors), (Some(fault), Some(1)), "{words}");
 
-    // What was completed before is whole, and there to be read.
+    // Frames completed before the fault are whole and can be read.
     let frames = drain(&raw, stats.stream);
     assert_eq!((frames, frames * 4096), (stats.frames, stats.bytes), "{words}");
     for _ in 0..100 {
@@ -110,7 +110,7 @@ fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
     let unharmed = other.stats().unwrap();
     assert_eq!((account.lost, unharmed.errors), (0, 0), "{words}");
 
-    // A fault is over with the next start.
+    // The next start clears the fault.
     raw.request(uapi::START, 0).unwrap();
     let mut again = Account::new(SHAPE, stats.stream + 1);
     let mut bytes = vec![0; FRAME];
@@ -120,38 +120,38 @@ fn fails(words: &str, fault: Fault, bits: u32) -> u64 {
     }
     let stats = raw.stats();
     assert_eq!((stats.errors, stats.fault, stats.error_bits), (0, 0, 0), "{words}");
-    // The mapping holds the device, too.
+    // The mapping keeps the device busy as well.
     drop((raw, page));
-    stream_well(DEVICES[0], 200);
+    check_stream(DEVICES[0], 200);
     frames
 }
 
 #[test]
 fn an_error_ends_the_stream_with_its_bits() {
     let _board = BoardLock::acquire();
-    // CS.ERROR, each of DEBUG's bits, and all at once.
+    // CS.ERROR, each bit of DEBUG, and all of them.
     for bits in [CS_ERROR, 1, 2, 4, CS_ERROR | 7] {
-        let frames = fails(&format!("error {bits}"), Fault::Engine, bits);
-        // QEMU had moved them all; each is known to be whole by its end stamp.
+        let frames = check_fault(&format!("error {bits}"), Fault::Engine, bits);
+        // QEMU had completed all frames; the end stamps show it.
         assert!(frames > 0);
     }
 }
 
 #[test]
-fn a_chain_that_ends_half_way() {
+fn a_chain_that_ends_half_way_is_a_fault() {
     let _board = BoardLock::acquire();
-    // The first chain makes half a ring of frames: half of these are complete.
-    assert_eq!(fails("half", Fault::Incomplete, 0), u64::from(GOOD.slots / 4));
+    // The first chain has half a ring of frames; half of these are complete.
+    assert_eq!(check_fault("half", Fault::Incomplete, 0), u64::from(GOOD.slots / 4));
 }
 
 #[test]
-fn an_interrupt_that_never_comes() {
+fn a_missing_interrupt_is_a_timeout() {
     let _board = BoardLock::acquire();
-    // The watchdog stops the engine, and publishes what it finds to be done.
-    assert_eq!(fails("withhold", Fault::Timeout, 0), u64::from(GOOD.slots / 2));
+    // The watchdog stops the engine and publishes the completed frames.
+    assert_eq!(check_fault("withhold", Fault::Timeout, 0), u64::from(GOOD.slots / 2));
 }
 
-/// A started stream whose first completion is withheld.
+/// Starts a stream whose first completion interrupt is withheld.
 fn withheld(injector: &Injector, config: Config) -> Raw {
     withheld_by("withhold", injector, config)
 }
@@ -163,7 +163,7 @@ fn withheld_by(fault: &str, injector: &Injector, config: Config) -> Raw {
     raw.configure(config).unwrap();
     injector.arm(fault).unwrap();
     raw.request(uapi::START, 0).unwrap();
-    wait::until("an interrupt that stays away", || (injector.injected() > before).then_some(()));
+    wait::until("an interrupt to be withheld", || (injector.injected() > before).then_some(()));
     raw
 }
 
@@ -176,7 +176,7 @@ fn an_engine_that_moves_or_waits_for_data_is_no_fault() {
         let mut events = Client::connect().unwrap().events().unwrap();
         let raw = withheld_by(fault, &injector, GOOD);
         for _ in 0..12 {
-            let statistics = heard(&mut events, Event::Statistics);
+            let statistics = wait_for_event(&mut events, Event::Statistics);
             assert_eq!(statistics.state, Some(State::Running), "{fault}");
         }
         injector.interrupt();
@@ -195,7 +195,7 @@ fn a_late_interrupt_loses_nothing() {
     let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let raw = withheld(&injector, GOOD);
-    // No frame is shown that no interrupt has told of.
+    // Without an interrupt no frame is published.
     thread::sleep(Duration::from_millis(300));
     assert_eq!((raw.stats().frames, raw.stats().interrupts), (0, 0));
     assert_eq!(wait::events(&raw), PollFlags::empty());
@@ -208,18 +208,18 @@ fn a_late_interrupt_loses_nothing() {
     }
     let stats = raw.stats();
     assert_eq!((account.lost, stats.lost, stats.errors), (0, 0, 0));
-    // One interrupt a chain, the late one too; a chain may be on its way.
+    // One interrupt for each chain, including the late one; one chain may still run.
     assert!(stats.chains - stats.interrupts <= 1, "{stats:?}");
 }
 
 #[test]
-fn what_is_due_meanwhile_is_lost_and_counted() {
+fn frames_due_before_a_late_interrupt_are_counted_as_lost() {
     let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let mut events = Client::connect().unwrap().events().unwrap();
     let shape = Shape { policy: Policy::Drop, interval_us: 1000, slots: 4, ..SHAPE };
     let raw = withheld(&injector, shape.into());
-    let overrun = heard(&mut events, Event::Overrun);
+    let overrun = wait_for_event(&mut events, Event::Overrun);
     assert!(overrun.lost > Some(0), "{overrun:?}");
     injector.interrupt();
     let mut account = Account::new(shape, raw.stats().stream);
@@ -275,7 +275,7 @@ fn a_spurious_interrupt_changes_nothing() {
 }
 
 #[test]
-fn interrupts_out_of_nowhere_while_streaming() {
+fn spurious_interrupts_do_not_disturb_a_stream() {
     let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     let mut stream = start(DEVICES[0], SHAPE);
@@ -288,21 +288,21 @@ fn interrupts_out_of_nowhere_while_streaming() {
     assert_eq!((account.lost, stats.errors), (0, 0));
 }
 
-/// Stops, closes or takes away a stream whose chain has ended unheard.
-fn leaves_nothing(end: impl FnOnce(Raw)) {
+/// Ends a stream whose completion interrupt was withheld; the next stream must work.
+fn check_end_of_withheld(end: impl FnOnce(Raw)) {
     let injector = Injector::of(0);
     end(withheld(&injector, GOOD));
-    // What was withheld died with its chain.
+    // The withheld completion belongs to a chain that no longer exists.
     injector.interrupt();
-    stream_well(DEVICES[0], 200);
+    check_stream(DEVICES[0], 200);
 }
 
 #[test]
-fn a_stop_forgets_what_was_withheld() {
+fn a_stop_discards_a_withheld_completion() {
     let _board = BoardLock::acquire();
-    leaves_nothing(|raw| {
+    check_end_of_withheld(|raw| {
         raw.request(uapi::STOP, 0).unwrap();
-        // The engine had done its work: it is collected.
+        // The engine had completed the frames, so the stop publishes them.
         assert_eq!(raw.stats().frames, u64::from(GOOD.slots / 2));
         raw.request(uapi::START, 0).unwrap();
         let mut bytes = vec![0; FRAME];
@@ -313,20 +313,20 @@ fn a_stop_forgets_what_was_withheld() {
 }
 
 #[test]
-fn a_close_forgets_what_was_withheld() {
+fn a_close_discards_a_withheld_completion() {
     let _board = BoardLock::acquire();
-    leaves_nothing(drop);
+    check_end_of_withheld(drop);
 }
 
 #[test]
-fn an_unbind_does_not_wait_for_what_was_withheld() {
+fn an_unbind_does_not_wait_for_a_withheld_completion() {
     let _board = BoardLock::acquire();
     let raw = withheld(&Injector::of(0), GOOD);
     driver::unbind().unwrap();
     driver::bind().unwrap();
     drop(raw);
     for device in DEVICES {
-        stream_well(device, 100);
+        check_stream(device, 100);
     }
 }
 
@@ -342,7 +342,7 @@ fn a_channel_with_writes_outstanding_is_reset() {
     injector.arm("stuck").unwrap();
     stream.stop().unwrap();
     assert_eq!(injector.armed(), "none");
-    rest(&mut stream, &mut account);
+    take_rest(&mut stream, &mut account);
     assert_eq!(account.frames, stream.stats().unwrap().frames);
     stream.start().unwrap();
     account = Account::of(&stream, SHAPE);
@@ -351,9 +351,9 @@ fn a_channel_with_writes_outstanding_is_reset() {
     }
 }
 
-/// Of one that ran on, the next owner of the memory would have the frames.
+/// An engine that kept running would write into memory that has a new owner.
 #[test]
-fn an_engine_is_stopped_at_a_close_and_at_an_unbind() {
+fn a_close_and_an_unbind_stop_the_engine() {
     let _board = BoardLock::acquire();
     let ends: [fn(Raw); 2] = [drop, |raw| {
         driver::unbind().unwrap();
@@ -366,19 +366,19 @@ fn an_engine_is_stopped_at_a_close_and_at_an_unbind() {
         let log = KernelLog::from_now();
         end(raw);
         assert!(log.says("dmaframe0: writes outstanding after a stop"));
-        stream_well(DEVICES[0], 100);
+        check_stream(DEVICES[0], 100);
     }
 }
 
-/// What a stopped stream still has.
-fn rest(stream: &mut Stream, account: &mut Account) {
+/// Takes and checks the remaining frames of a stopped stream.
+fn take_rest(stream: &mut Stream, account: &mut Account) {
     while let Poll::Ready(Some(frame)) = stream.next_timeout(LIMIT).unwrap() {
         account.take(frame.header(), &frame);
     }
 }
 
 #[test]
-fn words_that_mean_nothing_are_refused() {
+fn unknown_faults_are_refused() {
     let _board = BoardLock::acquire();
     let injector = Injector::of(0);
     for words in [

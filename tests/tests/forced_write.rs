@@ -77,7 +77,7 @@ fn a_debugger_writes_only_the_consumer_page() {
     let _board = BoardLock::acquire();
     let background = BackgroundStream::start(DEVICES[1]);
     let holder = Run::of("hold_device", &[DEVICES[0], "started"]).start();
-    assert_eq!(holder.line(), "there");
+    assert_eq!(holder.line(), "ready");
     let frames = || Attributes::of(0).number(Attribute::Frames).unwrap();
     wait::until("a frame", || (frames() > 0).then_some(()));
     let pid = holder.pid();

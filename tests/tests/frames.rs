@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames arrive whole, all of them, and in place.
+//! All frames arrive, and every byte of them is right.
 
 use dmaframe::Shape;
 use dmaframe_abi::stream::FRAME_BYTES_MAX;
@@ -7,8 +7,8 @@ use dmaframe_tests::frames::{Account, SHAPE, start};
 use dmaframe_tests::{BoardLock, DEVICES};
 use std::thread;
 
-/// Streams `frames` frames, and checks every byte of them and all counters.
-fn stream(device: &str, shape: Shape, frames: u64) {
+/// Takes `frames` frames and checks every byte and all counters.
+fn check_stream(device: &str, shape: Shape, frames: u64) {
     let mut stream = start(device, shape);
     let mut account = Account::of(&stream, shape);
     while account.frames < frames {
@@ -18,7 +18,7 @@ fn stream(device: &str, shape: Shape, frames: u64) {
     let stats = stream.stats().unwrap();
     assert_eq!((account.frames, account.lost, account.next), (frames, 0, frames));
     assert_eq!((stats.lost, stats.overruns, stats.errors, stats.bad_consumer), (0, 0, 0, 0));
-    // The engine may be ahead by no more than the ring.
+    // The engine is at most a ring ahead.
     assert!((frames..=frames + u64::from(shape.slots)).contains(&stats.frames), "{stats:?}");
     assert_eq!(stats.bytes, stats.frames * u64::from(shape.frame_bytes));
     let counters = stream.counters();
@@ -27,47 +27,47 @@ fn stream(device: &str, shape: Shape, frames: u64) {
 }
 
 #[test]
-fn a_hundred_thousand_of_4_kib_arrive_whole() {
+fn a_hundred_thousand_frames_of_4_kib_arrive() {
     let _board = BoardLock::acquire();
-    stream(DEVICES[0], Shape { slots: 64, ..SHAPE }, 100_000);
+    check_stream(DEVICES[0], Shape { slots: 64, ..SHAPE }, 100_000);
 }
 
 #[test]
-fn five_hundred_of_600_kib_arrive_whole() {
+fn five_hundred_frames_of_600_kib_arrive() {
     let _board = BoardLock::acquire();
-    stream(DEVICES[0], Shape { frame_bytes: 614_400, slots: 8, ..SHAPE }, 500);
+    check_stream(DEVICES[0], Shape { frame_bytes: 614_400, slots: 8, ..SHAPE }, 500);
 }
 
-/// Longer than the longest piece of contiguous memory that the kernel gives, which is 4 MiB.
+/// The kernel gives at most 4 MiB of contiguous memory.
 #[test]
-fn those_longer_than_a_block_of_memory_arrive_whole() {
+fn frames_longer_than_contiguous_memory_arrive() {
     let _board = BoardLock::acquire();
     for (frame_bytes, slots, frames) in
         [(4 << 20, 2, 6), (6 << 20, 4, 12), (FRAME_BYTES_MAX - 4, 2, 4), (FRAME_BYTES_MAX, 4, 8)]
     {
-        stream(DEVICES[0], Shape { frame_bytes, slots, ..SHAPE }, frames);
+        check_stream(DEVICES[0], Shape { frame_bytes, slots, ..SHAPE }, frames);
     }
 }
 
 #[test]
-fn those_of_every_kind_of_length_arrive_whole() {
+fn frames_of_unusual_lengths_arrive() {
     let _board = BoardLock::acquire();
-    // The shortest; up to a page with the header, and just over; beyond the reference block.
+    // The shortest; a page with the header, and around it; the pattern's reference block, and more.
     for frame_bytes in [4, 8, 60, 4028, 4032, 4036, 65_532, 262_144, 262_148] {
-        stream(DEVICES[0], Shape { frame_bytes, ..SHAPE }, 200);
+        check_stream(DEVICES[0], Shape { frame_bytes, ..SHAPE }, 200);
     }
 }
 
 #[test]
-fn rings_of_every_length_carry_them() {
+fn rings_of_every_length_work() {
     let _board = BoardLock::acquire();
     for slots in [2, 4, 32, 256, 1024] {
-        stream(DEVICES[0], Shape { slots, ..SHAPE }, 3 * u64::from(slots) + 1);
+        check_stream(DEVICES[0], Shape { slots, ..SHAPE }, 3 * u64::from(slots) + 1);
     }
 }
 
 #[test]
-fn paced_ones_are_none_fewer_for_a_reader_that_keeps_the_engine_waiting() {
+fn backpressure_loses_no_paced_frame_of_a_slow_reader() {
     let _board = BoardLock::acquire();
     let shape = Shape { interval_us: 500, slots: 4, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
@@ -87,14 +87,14 @@ fn both_devices_stream_at_once() {
     let _board = BoardLock::acquire();
     thread::scope(|scope| {
         for device in DEVICES {
-            scope.spawn(move || stream(device, Shape { frame_bytes: 16384, ..SHAPE }, 5000));
+            scope.spawn(move || check_stream(device, Shape { frame_bytes: 16384, ..SHAPE }, 5000));
         }
     });
 }
 
-/// A stream that is started again counts anew; what was not taken before comes first.
+/// A restarted stream counts from 0 again; frames left from the earlier start come first.
 #[test]
-fn those_of_an_earlier_start_come_before_the_new() {
+fn frames_of_an_earlier_start_come_first() {
     let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], SHAPE);
     let mut first = Account::of(&stream, SHAPE);
@@ -112,10 +112,10 @@ fn those_of_an_earlier_start_come_before_the_new() {
     assert_eq!((first.lost, second.lost), (0, 0));
 }
 
-/// Sleeping and kicking are the only calls that a reader makes: a slow one, which finds the ring
-/// full, never sleeps, and kicks once for half of the ring.
+/// A reader makes system calls only to sleep and to kick. A slow reader finds the ring full, so it
+/// never sleeps, and kicks once for each half of the ring.
 #[test]
-fn a_reader_behind_makes_no_call_a_frame() {
+fn a_slow_reader_makes_few_system_calls() {
     let _board = BoardLock::acquire();
     let shape = Shape { slots: 64, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);

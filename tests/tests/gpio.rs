@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The source `gpio`: what another program does to a pin is in the frames.
+//! The source `gpio`: the frames show the levels that another program sets on a pin.
 
 use dmaframe::{Policy, Shape, Stream};
 use dmaframe_tests::frames::{Account, SHAPE, next, source, start};
@@ -8,10 +8,10 @@ use dmaframe_tests::{BoardLock, DEVICES};
 use gpiocdev::chip::chips;
 use std::process::ChildStdin;
 
-/// A pin of the header that nothing else uses.
+/// A pin of the header without another use.
 const PIN: u32 = 17;
 
-/// Another program that drives a pin.
+/// A program that drives a pin.
 struct Pin {
     program: Running,
     input: ChildStdin,
@@ -34,15 +34,15 @@ impl Pin {
         pin
     }
 
-    /// Sets the level; it is set when this returns.
+    /// Sets the level, and waits until it is set.
     fn set(&mut self, level: u32) {
         tell(&mut self.input, &level.to_string());
         assert_eq!(self.program.line(), level.to_string());
     }
 }
 
-/// Takes frames until one ends with the pin at `level`. Those that were sampled before the pin was
-/// set fill no more than the ring; how many frames that were.
+/// Takes frames until one ends with the pin at `level`. Frames that were sampled before the pin was
+/// set fill at most the ring. Returns the number of frames taken.
 fn frames_until(stream: &mut Stream, account: &mut Account, level: u32) -> u32 {
     for taken in 1..=stream.slots() + 1 {
         let frame = next(stream);
@@ -52,10 +52,10 @@ fn frames_until(stream: &mut Stream, account: &mut Account, level: u32) -> u32 {
             return taken;
         }
     }
-    panic!("the pin is at {level}, and a ring of frames later still not");
+    panic!("no frame shows the level {level} after a whole ring");
 }
 
-fn levels_are_followed(shape: Shape) {
+fn check_levels(shape: Shape) {
     let mut pin = Pin::new();
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);
@@ -64,7 +64,7 @@ fn levels_are_followed(shape: Shape) {
         pin.set(level);
         frames_until(&mut stream, &mut account, level);
     }
-    // It stays there.
+    // The level stays.
     for _ in 0..2 * shape.slots {
         let frame = next(&mut stream);
         account.take_header(frame.header());
@@ -74,21 +74,21 @@ fn levels_are_followed(shape: Shape) {
 }
 
 #[test]
-fn pulses_of_another_program_are_seen() {
+fn frames_show_the_levels_of_a_pin() {
     let _board = BoardLock::acquire();
-    levels_are_followed(Shape { source: source(DEVICES[0], "gpio"), ..SHAPE });
+    check_levels(Shape { source: source(DEVICES[0], "gpio"), ..SHAPE });
 }
 
 #[test]
-fn pulses_are_seen_in_paced_frames() {
+fn paced_frames_show_the_levels_of_a_pin() {
     let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "gpio");
-    levels_are_followed(Shape { source, interval_us: 1000, policy: Policy::Drop, ..SHAPE });
+    check_levels(Shape { source, interval_us: 1000, policy: Policy::Drop, ..SHAPE });
 }
 
-/// Many pulses, of which each is longer than it takes to see it: as many edges as were made.
+/// Each pulse lasts longer than a ring of frames, so the frames show every edge.
 #[test]
-fn edges_are_as_many_as_were_made() {
+fn frames_show_every_edge() {
     let _board = BoardLock::acquire();
     let shape = Shape { source: source(DEVICES[1], "gpio"), frame_bytes: 64, ..SHAPE };
     let mut pin = Pin::new();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests: what is wrong is refused with the errno that the reference names, and harms nothing.
+//! ioctl requests: a wrong one fails with the errno of the reference and changes nothing.
 
 use dmaframe_abi::stream::{FRAME_BYTES_MAX, State};
 use dmaframe_abi::uapi::{self, Config, Info, SourceInfo, Stats, field_name};
@@ -8,7 +8,7 @@ use dmaframe_tests::raw::{GOOD, QUIET, Raw};
 use dmaframe_tests::{BoardLock, DEVICES};
 use nix::errno::Errno;
 
-/// What no device can have.
+/// Configurations that no device accepts.
 const BAD: &[(&str, Config)] = &[
     ("source that is not there", Config { source: 3, ..GOOD }),
     ("source beyond all", Config { source: u32::MAX, ..GOOD }),
@@ -44,7 +44,7 @@ fn state(raw: &Raw) -> u32 {
 }
 
 #[test]
-fn configure_refuses_what_cannot_be_had() {
+fn configure_refuses_invalid_configurations() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (what, config) in BAD {
@@ -57,12 +57,12 @@ fn configure_refuses_what_cannot_be_had() {
         let now = raw.exchange(uapi::GET_CONFIG, Config::default()).unwrap();
         assert_eq!(now, made, "after: {what}, configured");
     }
-    // What came back is no request: its ring's fields are set.
+    // The result is not a valid request: the fields of the ring are set.
     assert_eq!(raw.configure(made), Err(Errno::EINVAL));
 }
 
 #[test]
-fn configure_says_what_ring_was_made() {
+fn configure_returns_the_layout_of_the_ring() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (frame_bytes, slots, stride) in [(4, 2, 4096), (4032, 16, 4096), (4036, 1024, 8192)] {
@@ -102,7 +102,7 @@ fn requests_out_of_order_are_refused() {
 }
 
 #[test]
-fn arguments_where_none_belongs_are_refused() {
+fn requests_without_an_argument_refuse_one() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(GOOD).unwrap();
@@ -118,10 +118,10 @@ fn arguments_where_none_belongs_are_refused() {
 }
 
 #[test]
-fn requests_that_are_not_known_are_refused() {
+fn unknown_requests_are_refused() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
-    // Big enough for whatever a driver might take one of these for.
+    // Large enough for any structure that a driver might mistake a request for.
     let memory = Mapping::anonymous(PAGE, libc::PROT_READ | libc::PROT_WRITE);
     let resized = uapi::GET_INFO + (8 << 16);
     let turned = uapi::CONFIGURE ^ (3 << 30);
@@ -145,7 +145,7 @@ fn bad_addresses_are_refused() {
         gone.address()
     };
     let guarded = Mapping::anonymous(2 * PAGE, libc::PROT_READ | libc::PROT_WRITE);
-    // The structure runs into the page that must not be touched.
+    // The structure extends into the inaccessible page.
     let half = guarded.address() + PAGE - 8;
     // SAFETY: nothing reads or writes this page.
     let protected = unsafe {
@@ -170,7 +170,7 @@ fn bad_addresses_are_refused() {
 }
 
 #[test]
-fn sources_are_told_and_bad_questions_refused() {
+fn get_source_describes_sources_and_refuses_invalid_requests() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let count = raw.exchange(uapi::GET_INFO, Info::default()).unwrap().sources;
@@ -216,7 +216,7 @@ fn sources_are_told_and_bad_questions_refused() {
 }
 
 #[test]
-fn info_and_statistics_have_nothing_in_what_is_reserved() {
+fn reserved_fields_of_info_and_statistics_are_zero() {
     let _board = BoardLock::acquire();
     for (device, channel) in (0..).zip([4, 5]) {
         let (raw, _) = Raw::streaming(DEVICES[device as usize], QUIET);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Mappings: what is the driver's cannot be written, by no way.
+//! Mappings: ranges, protection and lifetime. No access can write the driver's pages.
 
 use dmaframe_abi::frame::{FrameError, parse};
 use dmaframe_abi::ring::{DETACHED, MAGIC, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
@@ -25,7 +25,7 @@ fn regions(slots_bytes: usize) -> [(&'static str, u64, usize); 3] {
 }
 
 #[test]
-fn none_is_had_before_configure() {
+fn nothing_can_be_mapped_before_configure() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     for (name, offset, bytes) in regions(PAGE) {
@@ -35,7 +35,7 @@ fn none_is_had_before_configure() {
 }
 
 #[test]
-fn the_drivers_are_not_writable() {
+fn meta_and_slots_are_not_writable() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in [regions(slots_bytes)[0], regions(slots_bytes)[2]] {
@@ -52,7 +52,7 @@ fn the_drivers_are_not_writable() {
 }
 
 #[test]
-fn none_is_executable() {
+fn no_mapping_is_executable() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
@@ -65,7 +65,7 @@ fn none_is_executable() {
 }
 
 #[test]
-fn none_is_private() {
+fn no_mapping_is_private() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
@@ -77,7 +77,7 @@ fn none_is_private() {
 }
 
 #[test]
-fn none_is_had_elsewhere_or_longer_than_it_is() {
+fn ranges_outside_a_region_are_refused() {
     let _board = BoardLock::acquire();
     let (raw, slots) = configured();
     let page = PAGE as u64;
@@ -102,7 +102,7 @@ fn none_is_had_elsewhere_or_longer_than_it_is() {
 }
 
 #[test]
-fn none_grows() {
+fn no_mapping_can_grow() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes) {
@@ -111,9 +111,9 @@ fn none_grows() {
     }
 }
 
-/// A debugger's way of writing does not ask for protection.
+/// /proc/PID/mem ignores the protection of a mapping.
 #[test]
-fn the_drivers_are_not_written_through_proc() {
+fn meta_and_slots_cannot_be_written_through_proc() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     let memory = OpenOptions::new().write(true).open("/proc/self/mem").unwrap();
@@ -126,7 +126,7 @@ fn the_drivers_are_not_written_through_proc() {
 }
 
 #[test]
-fn the_geometry_is_in_meta() {
+fn the_meta_page_describes_the_ring() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let config = Config { source: 1, frame_bytes: 5000, slots: 8, policy: 1, ..GOOD };
@@ -151,12 +151,12 @@ fn the_geometry_is_in_meta() {
     for (index, (field, value)) in expected.into_iter().enumerate() {
         assert_eq!(field.load(Relaxed), value, "field {index}");
     }
-    // Nothing of another program's is in what is not used.
+    // The rest of the page shows no data of other programs.
     assert_eq!(mapping.copy(192, PAGE - 192), [0; PAGE - 192]);
 }
 
 #[test]
-fn fresh_memory_holds_nothing_of_other_programs() {
+fn new_memory_is_zero() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     for (name, offset, bytes) in regions(slots_bytes).into_iter().skip(1) {
@@ -166,7 +166,7 @@ fn fresh_memory_holds_nothing_of_other_programs() {
 }
 
 #[test]
-fn a_part_of_the_slots_is_had_by_its_offset() {
+fn a_part_of_the_slots_can_be_mapped() {
     let _board = BoardLock::acquire();
     let (raw, made) = Raw::streaming(DEVICES[0], GOOD);
     let stride = made.slot_stride as usize;
@@ -184,7 +184,7 @@ fn a_part_of_the_slots_is_had_by_its_offset() {
 }
 
 #[test]
-fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
+fn mappings_of_a_replaced_ring_stay_and_are_marked() {
     let _board = BoardLock::acquire();
     let (raw, slots_bytes) = configured();
     raw.request(uapi::START, 0).unwrap();
@@ -202,13 +202,13 @@ fn those_of_a_ring_that_was_replaced_stay_and_say_so() {
     let new_meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
     let producer = || new_meta.meta().producer.load(Relaxed);
     wait::until("a full ring", || (producer() == GOOD.slots).then_some(()));
-    // Not a byte of the new stream went into the old ring.
+    // The new stream wrote nothing into the old ring.
     assert!(old_slots.copy(0, slots_bytes) == before);
 }
 
-/// Who may open the device must not be able to take all the kernel's memory.
+/// A user of the device must not be able to exhaust the kernel's memory.
 #[test]
-fn those_of_replaced_rings_hold_a_limited_memory() {
+fn mappings_of_replaced_rings_hold_limited_memory() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let quarter = Config { frame_bytes: (1 << 20) - 64, slots: 64, ..GOOD };
@@ -218,7 +218,7 @@ fn those_of_replaced_rings_hold_a_limited_memory() {
         held.push(Mapping::read_only(&raw, MAP_SLOTS, PAGE).unwrap());
     }
     assert_eq!(raw.configure(GOOD).map(drop), Err(Errno::ENOBUFS));
-    // Nothing has changed.
+    // The refused CONFIGURE has changed nothing.
     raw.request(uapi::START, 0).unwrap();
     assert!(wait::wake(&raw).contains(PollFlags::POLLIN));
     raw.request(uapi::STOP, 0).unwrap();
@@ -227,9 +227,9 @@ fn those_of_replaced_rings_hold_a_limited_memory() {
     raw.configure(GOOD).unwrap();
 }
 
-/// A mapping keeps the file open: the device is free only when it is gone.
+/// A mapping keeps the file open, and so the device busy.
 #[test]
-fn they_keep_the_device_taken() {
+fn a_mapping_keeps_the_device_busy() {
     let _board = BoardLock::acquire();
     let (raw, _) = configured();
     let mapping = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
@@ -239,9 +239,9 @@ fn they_keep_the_device_taken() {
     assert_eq!(Raw::try_open(DEVICES[0], 0).map(drop), Ok(()));
 }
 
-/// A file that was opened to be read alone gives what is to be read.
+/// A file opened read-only can map every region, for reading.
 #[test]
-fn a_file_opened_read_only_gives_the_drivers() {
+fn a_read_only_file_maps_every_region_for_reading() {
     let _board = BoardLock::acquire();
     let raw = Raw::open_read_only(DEVICES[0]);
     let slots_bytes = raw.configure(GOOD).unwrap().slots_bytes as usize;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The generic netlink family, by the kernel's own client with our specification and by ours.
+//! The generic netlink family, used by the kernel's YNL client and by the library.
 
 use dmaframe::netlink::{Attributes, Client, Events, Settings};
 use dmaframe::{Error, Fault, Policy, Shape, State, sysfs};
@@ -13,28 +13,11 @@ use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use serde_json::{Value, json};
-use std::sync::Once;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The kernel's client, which shares no code with ours.
+/// The kernel's YNL client, which shares no code with the library.
 fn ynl(arguments: &[&str]) -> Run {
-    const CLIENT: [&str; 6] = [
-        "/usr/lib/ynl/pyynl/cli.py",
-        "--spec",
-        "/usr/lib/ynl/specs/dmaframe.yaml",
-        // What validates a specification is not in the guest; that is done at home.
-        "--schema",
-        "",
-        "--output-json",
-    ];
-    static COMPILED: Once = Once::new();
-    // Python comes without its bytecode. What root's first run leaves spares all others, which may
-    // not write it, half a minute each.
-    COMPILED.call_once(|| {
-        let done = Run::of("python3", &[&CLIENT[..], &["--list-ops"]].concat()).finish();
-        assert!(done.stdout.contains("device-get"), "{done:?}");
-    });
-    Run::of("python3", &[&CLIENT[..], arguments].concat())
+    Run::of("ynl", &[&["--family", "dmaframe", "--output-json"], arguments].concat())
 }
 
 fn answer(done: &Done) -> Value {
@@ -46,8 +29,8 @@ fn set(arguments: Value) -> Done {
     ynl(&["--do", "device-set", "--json", &arguments.to_string()]).finish()
 }
 
-/// A device as it is at first.
-fn fresh(id: u32) -> Value {
+/// The attributes of an idle device with default settings.
+fn default_device(id: u32) -> Value {
     json!({
         "id": id,
         "name": format!("dmaframe{id}"),
@@ -69,7 +52,7 @@ fn fresh(id: u32) -> Value {
     })
 }
 
-/// `all` without what a stream before may have left: the counters and the fault.
+/// `all` without the values that an earlier stream may have left: the counters and the fault.
 fn without_counters(mut all: Value) -> Value {
     let object = all.as_object_mut().unwrap();
     for counter in [
@@ -90,26 +73,36 @@ fn without_counters(mut all: Value) -> Value {
     all
 }
 
+/// Both ways of naming the specification find the schema that validates it.
 #[test]
-fn the_kernels_client_gets_a_device() {
+fn ynl_accepts_the_specification() {
+    let done = ynl(&["--validate"]).finish();
+    assert!(done.status.success() && done.stderr.is_empty(), "{done:?}");
+    let by_path = ["--spec", "/usr/share/ynl/specs/dmaframe.yaml", "--list-ops"];
+    let done = Run::of("ynl", &by_path).finish();
+    assert!(done.status.success() && done.stdout.contains("device-get"), "{done:?}");
+}
+
+#[test]
+fn ynl_gets_a_device() {
     let _board = BoardLock::acquire();
     for id in [0, 1] {
         let question = json!({ "id": id }).to_string();
         let done = ynl(&["--do", "device-get", "--json", &question]).finish();
-        assert_eq!(without_counters(answer(&done)), fresh(id));
+        assert_eq!(without_counters(answer(&done)), default_device(id));
     }
 }
 
 #[test]
-fn the_kernels_client_dumps_all() {
+fn ynl_dumps_all_devices() {
     let _board = BoardLock::acquire();
     let all = answer(&ynl(&["--dump", "device-get"]).finish());
     let all: Vec<_> = all.as_array().unwrap().iter().cloned().map(without_counters).collect();
-    assert_eq!(all, [fresh(0), fresh(1)]);
+    assert_eq!(all, [default_device(0), default_device(1)]);
 }
 
 #[test]
-fn the_kernels_client_sees_who_has_a_device_open() {
+fn ynl_shows_which_process_has_a_device_open() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[1]);
     let question = json!({ "id": 1 }).to_string();
@@ -127,9 +120,9 @@ fn the_kernels_client_sees_who_has_a_device_open() {
     assert_eq!((sysfs("owner_pid").as_str(), sysfs("owner_comm").as_str()), ("0\n", "\n"));
 }
 
-/// What the node's own GET_SOURCE tells, for every device.
+/// source-get returns what GET_SOURCE returns, for every device.
 #[test]
-fn the_kernels_client_dumps_the_sources() {
+fn ynl_dumps_the_sources() {
     let _board = BoardLock::acquire();
     let all = answer(&ynl(&["--dump", "source-get"]).finish());
     let mut expected = Vec::new();
@@ -154,7 +147,7 @@ fn the_kernels_client_dumps_the_sources() {
 }
 
 #[test]
-fn the_kernels_client_is_told_what_is_wrong() {
+fn ynl_gets_a_message_with_each_error() {
     let _board = BoardLock::acquire();
     for (question, words) in [
         (json!({ "id": 7 }), "there is no device 7: No such device"),
@@ -164,14 +157,14 @@ fn the_kernels_client_is_told_what_is_wrong() {
         assert_eq!(done.status.code(), Some(1), "{done:?}");
         assert!(done.stdout.contains(words), "{question}: {done:?}");
     }
-    // An attribute that is no question's.
+    // device-get does not take this attribute.
     let question = json!({ "id": 0, "slots": 4 }).to_string();
     let done = ynl(&["--do", "device-get", "--json", &question]).finish();
     assert_eq!(done.status.code(), Some(1), "{done:?}");
 }
 
 #[test]
-fn the_kernels_client_sets() {
+fn ynl_sets_settings() {
     let _board = BoardLock::acquire();
     let given = json!({
         "id": 1, "source": "gpio", "frame-bytes": 8192, "slots": 4, "policy": "drop",
@@ -189,14 +182,14 @@ fn the_kernels_client_sets() {
     ] {
         assert_eq!(sysfs.read(attribute).unwrap(), value, "{}", attribute.name());
     }
-    // One alone leaves the others.
+    // Setting one value keeps the others.
     assert!(set(json!({ "id": 1, "slots": 8 })).status.success());
     assert_eq!(sysfs.read(sysfs::Attribute::Slots).unwrap(), "8");
     assert_eq!(sysfs.read(sysfs::Attribute::Source).unwrap(), "gpio");
 }
 
 #[test]
-fn the_kernels_client_is_told_why_it_cannot_set() {
+fn ynl_gets_a_message_when_a_setting_is_refused() {
     let _board = BoardLock::acquire();
     for (given, words) in [
         (json!({ "id": 0, "slots": 3 }), "slots 3 is not a power of two from 2 to 1024"),
@@ -205,7 +198,7 @@ fn the_kernels_client_is_told_why_it_cannot_set() {
             "policy drop needs an interval: set interval-us to 50 or more",
         ),
         (json!({ "id": 0, "source": "none" }), "there is no source "),
-        // A part that can be had is not taken without the rest.
+        // A valid setting is not applied if another one in the request is invalid.
         (json!({ "id": 0, "slots": 8, "frame-bytes": 6 }), "frame-bytes 6 is not a multiple of 4"),
         (json!({ "slots": 8 }), "the attribute id is missing"),
     ] {
@@ -226,7 +219,7 @@ fn the_kernels_client_is_told_why_it_cannot_set() {
 }
 
 #[test]
-fn others_than_root_get_and_do_not_set() {
+fn only_root_sets_and_everyone_gets() {
     let _board = BoardLock::acquire();
     let question = ["--do", "device-get", "--json", r#"{"id": 0}"#];
     let done = ynl(&question).by(User::Outsider).finish();
@@ -241,10 +234,10 @@ fn others_than_root_get_and_do_not_set() {
 }
 
 #[test]
-fn the_kernels_client_hears_events() {
+fn ynl_receives_events() {
     let _board = BoardLock::acquire();
     let listener = ynl(&["--subscribe", "events"]).start();
-    // It says nothing when it begins to listen: streams come and go until it has heard one.
+    // The client does not report when it starts to listen, so streams run until it prints an event.
     let mut heard = Vec::new();
     wait::until("the first event", || {
         let mut stream = start(DEVICES[1], SHAPE);
@@ -276,7 +269,7 @@ fn the_kernels_client_hears_events() {
     }
 }
 
-/// Makes device 0 stop at an error: its reader lies.
+/// Stops device 0 with a fault: its reader writes an impossible index.
 fn fault() {
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
@@ -288,7 +281,7 @@ fn fault() {
     raw.request(uapi::KICK, 0).unwrap();
 }
 
-/// The next event of device `id` that is not the second's statistics.
+/// The next event of device `id`, without the statistics of each second.
 fn next_event(events: &mut Events, id: u32) -> Attributes {
     loop {
         let event = events.next_timeout(LIMIT).unwrap().expect("an event");
@@ -299,7 +292,7 @@ fn next_event(events: &mut Events, id: u32) -> Attributes {
 }
 
 #[test]
-fn our_client_hears_events_in_order() {
+fn the_library_receives_events_in_order() {
     let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
 
@@ -324,7 +317,7 @@ fn our_client_hears_events_in_order() {
     let overrun = next_event(&mut events, 0);
     assert_eq!(overrun.event, Some(Event::Overrun));
     assert!(overrun.lost > Some(0) && overrun.policy == Some(Policy::Drop), "{overrun:?}");
-    // One overrun, however long: the next event is the end.
+    // One event for an overrun, however long it is: the next event is the stop.
     drop(stream);
     assert_eq!(next_event(&mut events, 0).event, Some(Event::Stopped));
 
@@ -336,7 +329,7 @@ fn our_client_hears_events_in_order() {
 }
 
 #[test]
-fn statistics_come_while_a_stream_runs() {
+fn a_running_stream_sends_statistics() {
     let _board = BoardLock::acquire();
     let mut events = Client::connect().unwrap().events().unwrap();
     let _stream = start(DEVICES[1], SHAPE);
@@ -351,7 +344,7 @@ fn statistics_come_while_a_stream_runs() {
 }
 
 #[test]
-fn unbinding_a_running_stream_says_that_it_stopped() {
+fn an_unbind_of_a_running_stream_sends_stopped() {
     let _board = BoardLock::acquire();
     let _stream = start(DEVICES[0], SHAPE);
     let mut events = Client::connect().unwrap().events().unwrap();
@@ -364,7 +357,7 @@ fn unbinding_a_running_stream_says_that_it_stopped() {
 }
 
 #[test]
-fn our_client_gets_and_sets() {
+fn the_library_gets_and_sets() {
     let _board = BoardLock::acquire();
     let mut client = Client::connect().unwrap();
     let all = client.devices().unwrap();
@@ -376,7 +369,7 @@ fn our_client_gets_and_sets() {
     }
     client.set(0, &Settings { slots: Some(64), ..Settings::default() }).unwrap();
     assert_eq!(client.device(0).unwrap().slots, Some(64));
-    // Nothing to set is no error.
+    // An empty request succeeds.
     client.set(0, &Settings::default()).unwrap();
     for (id, settings, errno, words) in [
         (0, Settings { slots: Some(5), ..Settings::default() }, Errno::EINVAL, "slots 5"),
@@ -402,7 +395,7 @@ fn our_client_gets_and_sets() {
             other => panic!("{settings:?}: {other:?}"),
         }
     }
-    // Longer than any source's name: the kernel's policy refuses it before the driver sees it.
+    // Longer than any source's name: the kernel's attribute policy refuses it.
     let long = Settings { source: Some("x".repeat(40)), ..Settings::default() };
     let refused = client.set(0, &long).unwrap_err();
     assert!(matches!(refused, Error::Refused { errno: Errno::EINVAL, .. }), "{refused:?}");

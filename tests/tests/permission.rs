@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who may use a device: the group's members, one at a time.
+//! Access to a device: only members of the group, and only one open file at a time.
 
 use dmaframe::{Device, Error};
 use dmaframe_tests::frames::{Account, SHAPE, start};
@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 #[test]
-fn the_nodes_are_the_groups() {
+fn the_nodes_belong_to_the_group() {
     let _board = BoardLock::acquire();
     let groups = fs::read_to_string("/etc/group").unwrap();
     let group = groups.lines().find(|line| line.starts_with("dmaframe:")).expect("the group");
@@ -22,9 +22,9 @@ fn the_nodes_are_the_groups() {
     }
 }
 
-/// The kernel alone, before anything gives the nodes an owner.
+/// As the kernel creates the nodes, before init sets their owners.
 #[test]
-fn the_world_has_nothing_when_the_nodes_appear() {
+fn new_nodes_give_no_access_to_others() {
     let _board = BoardLock::acquire();
     driver::unbind().unwrap();
     driver::bind_alone().unwrap();
@@ -35,7 +35,7 @@ fn the_world_has_nothing_when_the_nodes_appear() {
 }
 
 #[test]
-fn a_member_streams() {
+fn a_member_of_the_group_can_stream() {
     let _board = BoardLock::acquire();
     for device in DEVICES {
         let arguments = ["stream", "--device", device, "--frames", "50", "--verify"];
@@ -46,7 +46,7 @@ fn a_member_streams() {
 }
 
 #[test]
-fn an_outsider_is_told_how_to_become_a_member() {
+fn another_user_is_told_to_join_the_group() {
     let _board = BoardLock::acquire();
     for device in DEVICES {
         for arguments in [&["info", "--device", device][..], &["stream", "--device", device]] {
@@ -61,7 +61,7 @@ fn an_outsider_is_told_how_to_become_a_member() {
 }
 
 #[test]
-fn a_second_opener_is_told_that_it_is_busy() {
+fn a_second_open_fails_with_ebusy() {
     let _board = BoardLock::acquire();
     for (device, other) in [(DEVICES[0], DEVICES[1]), (DEVICES[1], DEVICES[0])] {
         let first = Device::open(device).unwrap();
@@ -70,7 +70,7 @@ fn a_second_opener_is_told_that_it_is_busy() {
         }
         let refused = Device::open(device).unwrap_err();
         assert!(matches!(refused, Error::InUse { .. }), "{refused}");
-        // A reader alone is an opener too.
+        // The same for a read-only open.
         let read = Run::of("cat", &[device]).finish();
         assert!(read.stderr.contains("Device or resource busy"), "{read:?}");
         // The other device is free.
@@ -84,9 +84,9 @@ fn a_second_opener_is_told_that_it_is_busy() {
     }
 }
 
-/// A file that was inherited or duplicated is the same opener; the last copy frees the device.
+/// Duplicates share one open file; closing the last one frees the device.
 #[test]
-fn a_copy_of_the_file_keeps_the_device() {
+fn a_duplicate_keeps_the_device_busy() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let copy = raw.file().try_clone().unwrap();

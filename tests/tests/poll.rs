@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readiness, by poll(2), epoll and SIGIO.
+//! Readiness: poll(2), epoll and SIGIO.
 
 use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::frames::{Account, SHAPE, start};
@@ -17,7 +17,7 @@ use std::task::Poll;
 const READABLE: PollFlags = PollFlags::POLLIN.union(PollFlags::POLLRDNORM);
 
 #[test]
-fn it_tells_what_a_reader_would_find() {
+fn poll_reports_what_a_read_would_return() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     assert_eq!(wait::events(&raw), PollFlags::empty(), "idle");
@@ -33,7 +33,7 @@ fn it_tells_what_a_reader_would_find() {
 }
 
 #[test]
-fn it_sleeps_until_a_frame_comes() {
+fn poll_sleeps_until_a_frame_is_ready() {
     let _board = BoardLock::acquire();
     let shape = dmaframe::Shape { interval_us: 20_000, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
@@ -43,23 +43,23 @@ fn it_sleeps_until_a_frame_comes() {
             let frame = frame.expect("a running stream");
             account.take(frame.header(), &frame);
         }
-        // The frames were returned without a call: poll(2) sees that by itself.
+        // The reader returned the frames without a system call, and poll(2) takes that into account.
         assert_eq!(wait::wake(&stream), READABLE);
         account.take_next(&mut stream);
     }
 }
 
-/// What was taken from the ring without a call is not reported as ready.
+/// Frames that the reader returned without a system call are not reported as ready.
 #[test]
-fn it_knows_what_was_returned_without_a_call() {
+fn poll_reads_the_consumer_index() {
     let _board = BoardLock::acquire();
     let raw_shape = Config { interval_us: 1_000_000, ..GOOD };
     let shape = dmaframe::Shape { interval_us: raw_shape.interval_us, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);
     account.take_next(&mut stream);
-    // The next frame is a second away; a machine that slept longer than that has another look.
-    wait::until("a look between two frames", || {
+    // The next frame is due in a second. If the machine is too slow for that, the loop tries again.
+    wait::until("poll to report nothing between two frames", || {
         while let Poll::Ready(Some(frame)) = stream.try_next().unwrap() {
             account.take(frame.header(), &frame);
         }
@@ -69,7 +69,7 @@ fn it_knows_what_was_returned_without_a_call() {
 }
 
 #[test]
-fn it_wakes_at_a_stop() {
+fn a_stop_wakes_poll() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -97,7 +97,7 @@ fn wait_on(epoll: &Epoll, timeout: EpollTimeout) -> Option<EpollEvent> {
 }
 
 #[test]
-fn epoll_reports_a_level() {
+fn level_triggered_epoll_reports_ready_frames_again() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let epoll = epoll_for(&raw, EpollFlags::EPOLLIN);
@@ -112,14 +112,14 @@ fn epoll_reports_a_level() {
 }
 
 #[test]
-fn epoll_reports_each_edge() {
+fn edge_triggered_epoll_reports_each_frame() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     raw.configure(Config { interval_us: 10_000, slots: 1024, ..GOOD }).unwrap();
     raw.request(uapi::START, 0).unwrap();
     let epoll = epoll_for(&raw, EpollFlags::EPOLLIN | EpollFlags::EPOLLET);
     let limit = EpollTimeout::try_from(LIMIT).unwrap();
-    // Nothing is taken: only a new frame is a new edge.
+    // The reader takes nothing, so only a new frame is a new edge.
     for edge in 0..5 {
         let event = wait_on(&epoll, limit);
         assert!(event.is_some_and(|event| event.events() == EpollFlags::EPOLLIN), "edge {edge}");
@@ -133,7 +133,7 @@ extern "C" fn count(_: libc::c_int) {
 }
 
 #[test]
-fn a_signal_comes_for_each_change() {
+fn sigio_is_sent_for_each_frame_and_only_while_enabled() {
     let _board = BoardLock::acquire();
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler only adds to an atomic.
@@ -144,22 +144,23 @@ fn a_signal_comes_for_each_change() {
     assert_eq!(owned, 0);
     let plain = OFlag::from_bits_retain(fcntl(raw.file(), FcntlArg::F_GETFL).unwrap());
     fcntl(raw.file(), FcntlArg::F_SETFL(plain | OFlag::O_ASYNC)).unwrap();
-    let heard = || SIGNALS.load(SeqCst);
+    let received = || SIGNALS.load(SeqCst);
 
-    // Nobody takes the frames: the ring must not be full before the end.
+    // No reader takes the frames, so the ring must be long.
     raw.configure(Config { interval_us: 10_000, slots: 1024, ..GOOD }).unwrap();
     raw.request(uapi::START, 0).unwrap();
     for _ in 0..5 {
-        let before = heard();
-        wait::until("a signal", || (heard() > before).then_some(()));
+        let before = received();
+        wait::until("a signal", || (received() > before).then_some(()));
     }
     raw.request(uapi::STOP, 0).unwrap();
 
-    // Nobody asks for them any more.
+    // Without O_ASYNC no more signals are sent. The new ring is empty, however long the above took.
     fcntl(raw.file(), FcntlArg::F_SETFL(plain)).unwrap();
-    let before = heard();
+    let before = received();
+    raw.configure(Config { interval_us: 10_000, slots: 1024, ..GOOD }).unwrap();
     raw.request(uapi::START, 0).unwrap();
     wait::until("frames", || (raw.stats().frames >= 20).then_some(()));
-    // One may have been in its handler, and one of the same kind waiting for it.
-    assert!(heard() <= before + 2, "{before} before, {} now", heard());
+    // One signal may have been in its handler, and another one pending.
+    assert!(received() <= before + 2, "{before} before, {} now", received());
 }

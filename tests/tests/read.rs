@@ -22,10 +22,10 @@ use std::thread;
 /// Bytes of a frame of [`GOOD`], header included.
 const FRAME: usize = 64 + 4096;
 
-/// read(2) to any address.
+/// read(2) into any address.
 fn read_to(raw: &Raw, address: usize, bytes: usize) -> Result<usize, Errno> {
     let to = std::ptr::with_exposed_provenance_mut(address);
-    // SAFETY: every caller gives the address of memory of its own that is as long, or none.
+    // SAFETY: callers pass the address of a buffer of at least this length, or an invalid address.
     let read = unsafe { libc::read(raw.file().as_raw_fd(), to, bytes) };
     Errno::result(read).map(|read| read as usize)
 }
@@ -44,7 +44,7 @@ fn account(raw: &Raw, shape: Shape) -> Account {
 }
 
 #[test]
-fn the_first_one_starts_a_stream_of_the_settings() {
+fn the_first_read_starts_a_stream_with_the_devices_settings() {
     let _board = BoardLock::acquire();
     let sysfs = Attributes::of(0);
     sysfs.write(Attribute::FrameBytes, 128).unwrap();
@@ -64,7 +64,7 @@ fn the_first_one_starts_a_stream_of_the_settings() {
 }
 
 #[test]
-fn it_gives_as_many_whole_frames_as_fit() {
+fn a_read_returns_as_many_whole_frames_as_fit() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     fill(&raw, 16);
@@ -74,7 +74,7 @@ fn it_gives_as_many_whole_frames_as_fit() {
         assert_eq!(read(&raw, &mut buffer[..room]), Ok(frames * FRAME), "room for {room}");
         account.take_bytes(&buffer[..frames * FRAME]);
     }
-    // More than is ready: what is ready.
+    // A buffer for more frames than are ready gets the ready ones.
     let some = read(&raw, &mut buffer).unwrap();
     assert!(some >= 2 * FRAME && some % FRAME == 0, "{some}");
     account.take_bytes(&buffer[..some]);
@@ -82,7 +82,7 @@ fn it_gives_as_many_whole_frames_as_fit() {
 }
 
 #[test]
-fn a_short_buffer_gets_a_part_and_the_next_read_the_rest() {
+fn a_short_buffer_gets_part_of_a_frame_and_the_next_read_the_rest() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = account(&raw, SHAPE);
@@ -100,9 +100,9 @@ fn a_short_buffer_gets_a_part_and_the_next_read_the_rest() {
     assert_eq!((account.next, account.lost), (6, 0));
 }
 
-/// What `head`, `od`, `dd` and a buffered reader of stdio do: 4,096 bytes at a time.
+/// `head`, `od`, `dd` and stdio read 4096 bytes at a time.
 #[test]
-fn reads_of_any_length_make_the_same_stream_of_bytes() {
+fn reads_of_4096_bytes_return_a_continuous_stream() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let mut stream = Vec::new();
@@ -120,7 +120,7 @@ fn reads_of_any_length_make_the_same_stream_of_bytes() {
 }
 
 #[test]
-fn a_refused_read_leaves_no_stream() {
+fn a_refused_read_starts_no_stream() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     assert_eq!(read(&raw, &mut []), Ok(0));
@@ -134,7 +134,7 @@ fn a_refused_read_leaves_no_stream() {
 }
 
 #[test]
-fn a_bad_address_costs_no_frame() {
+fn a_read_into_a_bad_address_loses_no_frame() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     let mut account = account(&raw, SHAPE);
@@ -157,9 +157,9 @@ fn protect_second_page(mapping: &Mapping) {
     assert_eq!(unsafe { libc::mprotect(second, PAGE, libc::PROT_NONE) }, 0);
 }
 
-/// What was given before the address turned bad was given: it is counted, and not lost.
+/// A read whose buffer becomes inaccessible returns the frames before that point.
 #[test]
-fn an_address_that_turns_bad_ends_the_frames_before_it() {
+fn a_partly_bad_buffer_gets_the_frames_that_fit() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], Config { frame_bytes: 1984, ..GOOD });
     fill(&raw, 16);
@@ -167,7 +167,7 @@ fn an_address_that_turns_bad_ends_the_frames_before_it() {
     let mut account = account(&raw, shape);
     let guarded = Mapping::anonymous(2 * PAGE, libc::PROT_READ | libc::PROT_WRITE);
     protect_second_page(&guarded);
-    // Two frames before the bad page, one in it.
+    // Two frames fit before the inaccessible page.
     assert_eq!(read_to(&raw, guarded.address(), 3 * 2048), Ok(2 * 2048));
     account.take_bytes(&guarded.copy(0, 2 * 2048));
     let mut buffer = [0; 2048];
@@ -177,7 +177,7 @@ fn an_address_that_turns_bad_ends_the_frames_before_it() {
 }
 
 #[test]
-fn without_waiting_it_says_that_nothing_is_there() {
+fn a_non_blocking_read_without_a_frame_fails_with_eagain() {
     let _board = BoardLock::acquire();
     let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
     raw.configure(QUIET).unwrap();
@@ -191,7 +191,7 @@ fn without_waiting_it_says_that_nothing_is_there() {
 }
 
 #[test]
-fn without_waiting_it_gives_what_is_there() {
+fn a_non_blocking_read_returns_ready_frames() {
     let _board = BoardLock::acquire();
     let raw = Raw::try_open(DEVICES[0], libc::O_NONBLOCK).unwrap();
     raw.configure(GOOD).unwrap();
@@ -209,7 +209,7 @@ fn without_waiting_it_gives_what_is_there() {
 }
 
 #[test]
-fn it_sleeps_until_a_frame_comes() {
+fn a_read_sleeps_until_a_frame_is_ready() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], Config { interval_us: 20_000, ..GOOD });
     let mut account = account(&raw, SHAPE);
@@ -222,7 +222,7 @@ fn it_sleeps_until_a_frame_comes() {
 }
 
 #[test]
-fn after_a_stop_it_gives_the_rest_and_then_nothing() {
+fn after_a_stop_reads_return_the_rest_and_then_0() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
     fill(&raw, 16);
@@ -245,7 +245,7 @@ fn after_a_stop_it_gives_the_rest_and_then_nothing() {
     assert!(read(&raw, &mut buffer).unwrap() >= FRAME);
 }
 
-/// Runs `during` while another thread is asleep in read(2), and returns what that got.
+/// Runs `during` while another thread sleeps in read(2). Returns the result of that read.
 fn while_asleep(
     raw: &Raw,
     during: impl FnOnce(nix::sys::pthread::Pthread),
@@ -264,22 +264,22 @@ fn while_asleep(
 }
 
 #[test]
-fn a_second_thread_is_told_that_one_reads() {
+fn a_second_read_meanwhile_fails_with_ebusy() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let first = while_asleep(&raw, |_| {
         assert_eq!(read(&raw, &mut [0; FRAME]), Err(Errno::EBUSY));
         raw.request(uapi::STOP, 0).unwrap();
     });
-    assert_eq!(first, Ok(0), "the stop ends the first one's sleep");
+    assert_eq!(first, Ok(0), "the stop ends the first read");
 }
 
-extern "C" fn heard(_: libc::c_int) {}
+extern "C" fn ignore(_: libc::c_int) {}
 
 #[test]
-fn a_signal_ends_its_sleep() {
+fn a_signal_interrupts_a_read() {
     let _board = BoardLock::acquire();
-    let action = SigAction::new(SigHandler::Handler(heard), SaFlags::empty(), SigSet::empty());
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(Signal::SIGUSR1, &action) }.unwrap();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
@@ -288,7 +288,7 @@ fn a_signal_ends_its_sleep() {
 }
 
 #[test]
-fn an_ordinary_program_reads_frames() {
+fn dd_reads_frames() {
     let _board = BoardLock::acquire();
     let file = "/tmp/frames";
     let sizes = ["if=/dev/dmaframe1", &format!("of={file}"), "bs=4160", "count=50"];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report: one file that tells all about a board.
+//! `dmaframe report`: one file with everything about a board.
 
 use dmaframe_tests::process::Run;
 use dmaframe_tests::{BoardLock, LIMIT};
@@ -12,7 +12,7 @@ fn section<'a>(report: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_report_has_every_part() {
+fn a_report_has_every_section() {
     let _board = BoardLock::acquire();
     let file = "/tmp/report";
     let done = Run::dmaframe(&["report", "--output", file]).within(10 * LIMIT).finish();
@@ -42,7 +42,7 @@ fn a_report_has_every_part() {
 }
 
 #[test]
-fn a_device_in_use_is_named_and_leaves_the_rest() {
+fn a_report_names_a_device_in_use_and_has_all_other_sections() {
     let _board = BoardLock::acquire();
     let stream = Run::dmaframe(&["stream", "--stats"]).start();
     stream.error_line();

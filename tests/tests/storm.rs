@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Calls at random, and no harm done. The long form is the program itself:
+//! Random calls, after which the devices still work. The program `storm` runs the same for longer:
 //! `storm --calls 1000000 --seed S`.
 
 use dmaframe_abi::stream::State;
@@ -15,14 +15,14 @@ fn storm(arguments: &[&str]) {
 }
 
 #[test]
-fn on_both_devices() {
+fn random_calls_on_both_devices() {
     let _board = BoardLock::acquire();
     storm(&["--seed", "20240229", "--calls", "20000", "--processes", "4"]);
     check_streams(&DEVICES);
 }
 
 #[test]
-fn beside_a_stream() {
+fn random_calls_do_not_disturb_the_other_device() {
     let _board = BoardLock::acquire();
     let background = BackgroundStream::start(DEVICES[1]);
     storm(&["--seed", "31", "--calls", "12000", "--processes", "3", "--device", DEVICES[0]]);
@@ -30,9 +30,9 @@ fn beside_a_stream() {
     check_streams(&DEVICES);
 }
 
-/// Debian's own stressor of device nodes: four processes, each with threads of its own.
+/// The stressor `dev` of stress-ng: four processes with several threads each.
 #[test]
-fn of_stress_ng() {
+fn stress_ng_does_no_harm() {
     let _board = BoardLock::acquire();
     let background = BackgroundStream::start(DEVICES[1]);
     let arguments = ["--dev", "4", "--dev-file", DEVICES[0], "--timeout", "20s", "--metrics"];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Attributes: one value a file, which root may change while nothing streams.
+//! sysfs attributes: each file has one value, which root can change while no stream uses the device.
 
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, Shape};
@@ -30,7 +30,7 @@ fn write(id: u32, attribute: Attribute, value: &str) -> Result<(), Errno> {
 }
 
 #[test]
-fn each_file_holds_one_line() {
+fn each_attribute_is_one_line() {
     let _board = BoardLock::acquire();
     for id in [0, 1] {
         for attribute in Attribute::ALL {
@@ -43,7 +43,7 @@ fn each_file_holds_one_line() {
 }
 
 #[test]
-fn settings_are_what_the_device_tree_says_at_first() {
+fn settings_are_initially_those_of_the_device_tree() {
     let _board = BoardLock::acquire();
     for id in [0, 1] {
         for (attribute, value) in DEFAULTS {
@@ -55,7 +55,7 @@ fn settings_are_what_the_device_tree_says_at_first() {
 }
 
 #[test]
-fn settings_that_are_written_are_those_of_the_next_stream() {
+fn the_next_stream_uses_the_settings() {
     let _board = BoardLock::acquire();
     let sysfs = Attributes::of(1);
     for (attribute, value) in [
@@ -79,12 +79,12 @@ fn settings_that_are_written_are_those_of_the_next_stream() {
         ..Config::default()
     };
     assert_eq!(config, expected);
-    // The other device has settings of its own.
+    // The settings of the other device are unchanged.
     assert_eq!(Attributes::of(0).read(Attribute::Slots).unwrap(), "16");
 }
 
 #[test]
-fn values_that_cannot_be_had_are_refused_and_change_nothing() {
+fn invalid_values_are_refused_and_change_nothing() {
     let _board = BoardLock::acquire();
     for (attribute, values) in [
         (Attribute::Source, &["", "none", "pattern2", "Pattern", "0", "pattern gpio"][..]),
@@ -99,13 +99,13 @@ fn values_that_cannot_be_had_are_refused_and_change_nothing() {
         for value in values {
             let before = Attributes::of(0).read(attribute).unwrap();
             let name = attribute.name();
-            // An empty write is none: it must reach the file as a line end.
+            // write(2) of 0 bytes does not reach the driver; an empty line does.
             let written = if value.is_empty() { "\n" } else { value };
             assert_eq!(write(0, attribute, written), Err(Errno::EINVAL), "{name} {value:?}");
             assert_eq!(Attributes::of(0).read(attribute).unwrap(), before, "{name} {value:?}");
         }
     }
-    // Possible each, but not together.
+    // Values that are invalid only together.
     assert_eq!(write(0, Attribute::Policy, "drop"), Err(Errno::EINVAL), "drop unpaced");
     assert_eq!(write(0, Attribute::IntervalUs, "1000"), Ok(()));
     assert_eq!(write(0, Attribute::Policy, "drop"), Ok(()));
@@ -114,13 +114,13 @@ fn values_that_cannot_be_had_are_refused_and_change_nothing() {
 }
 
 #[test]
-fn settings_stand_while_a_stream_uses_them() {
+fn settings_cannot_change_while_a_stream_uses_them() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
-    // Opening alone uses nothing.
+    // An open device without a stream does not use the settings.
     assert_eq!(write(0, Attribute::Slots, "8"), Ok(()));
     raw.configure(Config { source: 2, slots: 4, frame_bytes: 64, ..GOOD }).unwrap();
-    // Shown is what is used.
+    // The attributes show the values of the stream.
     for (attribute, value) in
         [(Attribute::Source, "gpio"), (Attribute::Slots, "4"), (Attribute::FrameBytes, "64")]
     {
@@ -137,7 +137,7 @@ fn settings_stand_while_a_stream_uses_them() {
 }
 
 #[test]
-fn what_is_told_cannot_be_written() {
+fn state_and_counters_cannot_be_written() {
     let _board = BoardLock::acquire();
     for attribute in
         [Attribute::State, Attribute::Frames, Attribute::Lost, Attribute::Bytes, Attribute::Errors]
@@ -147,7 +147,7 @@ fn what_is_told_cannot_be_written() {
 }
 
 #[test]
-fn others_than_root_read_and_do_not_write() {
+fn only_root_writes_and_everyone_reads() {
     let _board = BoardLock::acquire();
     for user in [User::Member, User::Outsider] {
         for attribute in SETTINGS {
@@ -188,7 +188,7 @@ fn state_and_counters_follow_a_stream() {
     drop(stream);
     drop(device);
     assert_eq!(state(), "idle");
-    // The last stream's stay until the next.
+    // The counters stay until the next stream.
     assert_eq!(sysfs.number(Attribute::Frames).unwrap(), stats.frames);
     let device = Device::open(DEVICES[0]).unwrap();
     let mut stream = device.configure(Shape { interval_us: 60_000_000, ..SHAPE }).unwrap();

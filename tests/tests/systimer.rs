@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The source `systimer`: the free-running counter, sampled.
+//! The source `systimer`: samples of the free-running counter.
 
 use dmaframe::{Frame, Policy, Shape};
 use dmaframe_tests::frames::{Account, SHAPE, next, source, start};
 use dmaframe_tests::{BoardLock, DEVICES};
 
-/// Whether the counter can have come from `earlier` to `later`: half of its range is forward.
+/// Whether `later` comes after `earlier`. The counter wraps: a step of less than half its range is
+/// forward.
 fn is_forward(earlier: u32, later: u32) -> bool {
     later.wrapping_sub(earlier) <= i32::MAX as u32
 }
 
-/// Checks a frame's words against its stamps, which are of the same counter; its last word.
+/// Checks a frame's words against its stamps, which are of the same counter. Returns the last word.
 fn check(frame: &Frame<'_>) -> u32 {
     let sequence = frame.sequence();
     let words = frame.as_slice_of::<u32>().unwrap();
@@ -26,7 +27,7 @@ fn check(frame: &Frame<'_>) -> u32 {
     *words.last().unwrap()
 }
 
-fn never_runs_backwards(shape: Shape, frames: u64) {
+fn check_words(shape: Shape, frames: u64) {
     let mut stream = start(DEVICES[0], shape);
     let mut account = Account::of(&stream, shape);
     let mut last = None;
@@ -45,33 +46,33 @@ fn never_runs_backwards(shape: Shape, frames: u64) {
 }
 
 #[test]
-fn words_never_run_backwards() {
+fn words_never_decrease() {
     let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
     for frame_bytes in [4, 4096, 65536] {
-        never_runs_backwards(Shape { source, frame_bytes, ..SHAPE }, 1000);
+        check_words(Shape { source, frame_bytes, ..SHAPE }, 1000);
     }
 }
 
 #[test]
-fn words_of_long_frames_never_run_backwards() {
+fn words_of_long_frames_never_decrease() {
     let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
-    never_runs_backwards(Shape { source, frame_bytes: 6 << 20, slots: 2, ..SHAPE }, 6);
+    check_words(Shape { source, frame_bytes: 6 << 20, slots: 2, ..SHAPE }, 6);
 }
 
 #[test]
-fn words_of_paced_frames_never_run_backwards() {
+fn words_of_paced_frames_never_decrease() {
     let _board = BoardLock::acquire();
     let source = source(DEVICES[0], "systimer");
     for policy in [Policy::Backpressure, Policy::Drop] {
-        never_runs_backwards(Shape { source, policy, interval_us: 1000, ..SHAPE }, 200);
+        check_words(Shape { source, policy, interval_us: 1000, ..SHAPE }, 200);
     }
 }
 
-/// The counter goes on between two paced frames: it is no memory that is read.
+/// The counter changes between paced frames, so the source is the timer and not memory.
 #[test]
-fn words_go_on_with_time() {
+fn words_change_over_time() {
     let _board = BoardLock::acquire();
     let shape = Shape {
         source: source(DEVICES[0], "systimer"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A device that goes away under its users, and comes back.
+//! Unbinding and unloading the driver while programs use a device.
 
 use dmaframe::{Error, pattern};
 use dmaframe_abi::ring::{DETACHED, MAP_CONSUMER, MAP_META, MAP_SLOTS, STOPPED};
@@ -32,7 +32,7 @@ fn stream_on_both(frames: u64) {
 }
 
 #[test]
-fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
+fn a_held_frame_stays_valid_and_the_other_frames_follow() {
     let _board = BoardLock::acquire();
     let mut stream = start(DEVICES[0], SHAPE);
     let mut account = Account::of(&stream, SHAPE);
@@ -47,7 +47,7 @@ fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
     let end = loop {
         match stream.next_timeout(LIMIT) {
             Ok(std::task::Poll::Ready(Some(frame))) => account.take(frame.header(), &frame),
-            Ok(other) => panic!("{other:?} instead of the news that the device is gone"),
+            Ok(other) => panic!("{other:?} instead of the error that the device is gone"),
             Err(error) => break error,
         }
     };
@@ -57,7 +57,7 @@ fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
     assert!(matches!(stream.stop(), Err(Error::Gone { .. })));
     assert!(matches!(stream.start(), Err(Error::Gone { .. })));
 
-    // The device that comes back is another one: the old stream has no part in it.
+    // After the bind the device is a new one, which the old stream does not use.
     driver::bind().unwrap();
     stream_on_both(200);
     assert!(matches!(stream.stats(), Err(Error::Gone { .. })));
@@ -65,7 +65,7 @@ fn frames_in_hand_stay_and_the_rest_follows_until_the_end() {
 }
 
 #[test]
-fn every_request_says_that_the_device_is_gone() {
+fn every_request_fails_with_enodev() {
     let _board = BoardLock::acquire();
     let (raw, made) = Raw::streaming(DEVICES[0], GOOD);
     let slots = Mapping::read_only(&raw, MAP_SLOTS, made.slots_bytes as usize).unwrap();
@@ -101,13 +101,13 @@ fn every_request_says_that_the_device_is_gone() {
         assert!(!Path::new(device).exists(), "{device}");
     }
 
-    // The memory is the mapping's: nothing that streams now writes there.
+    // The memory belongs to the mapping, so new streams do not write to it.
     driver::bind().unwrap();
     stream_on_both(200);
     assert!(slots.copy(0, before.len()) == before);
 }
 
-/// Runs `wait_for` in a thread, unbinds once that sleeps, and returns what woke it.
+/// Runs `wait_for` in a thread, unbinds while it sleeps, and returns its result.
 fn woken_by_unbind<T: Send>(wait_for: impl FnOnce() -> T + Send) -> T {
     let (sender, receiver) = channel();
     thread::scope(|scope| {
@@ -119,14 +119,14 @@ fn woken_by_unbind<T: Send>(wait_for: impl FnOnce() -> T + Send) -> T {
         driver::unbind().unwrap();
         let unbound = Instant::now();
         let found = waiting.join().unwrap();
-        // A sleep that has a limit ends by itself, and then finds the same.
-        assert!(unbound.elapsed() < LIMIT / 2, "nobody woke it");
+        // A sleep that nothing interrupts ends after LIMIT, with the same result.
+        assert!(unbound.elapsed() < LIMIT / 2, "the unbind did not wake the thread");
         found
     })
 }
 
 #[test]
-fn a_reader_asleep_in_read_wakes_up() {
+fn an_unbind_wakes_a_read() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let read = woken_by_unbind(|| (&mut raw.file()).read(&mut [0; 8192]));
@@ -134,7 +134,7 @@ fn a_reader_asleep_in_read_wakes_up() {
 }
 
 #[test]
-fn a_reader_asleep_in_poll_wakes_up() {
+fn an_unbind_wakes_a_poll() {
     let _board = BoardLock::acquire();
     let (raw, _) = Raw::streaming(DEVICES[0], QUIET);
     let events = woken_by_unbind(|| wait::wake(&raw));
@@ -142,7 +142,7 @@ fn a_reader_asleep_in_poll_wakes_up() {
 }
 
 #[test]
-fn one_asleep_in_poll_before_any_stream_wakes_up() {
+fn an_unbind_wakes_a_poll_before_any_stream() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     let events = woken_by_unbind(|| wait::wake(&raw));
@@ -150,7 +150,7 @@ fn one_asleep_in_poll_before_any_stream_wakes_up() {
 }
 
 #[test]
-fn a_reader_asleep_in_the_library_wakes_up() {
+fn an_unbind_wakes_a_reader_in_the_library() {
     let _board = BoardLock::acquire();
     let shape = dmaframe::Shape { interval_us: QUIET.interval_us, ..SHAPE };
     let mut stream = start(DEVICES[0], shape);
@@ -159,7 +159,7 @@ fn a_reader_asleep_in_the_library_wakes_up() {
 }
 
 #[test]
-fn twenty_rounds_leave_a_device_that_streams() {
+fn a_device_streams_after_twenty_unbinds() {
     let _board = BoardLock::acquire();
     for round in 0..20_u32 {
         let mut streams = DEVICES.map(|device| start(device, SHAPE));
@@ -170,7 +170,7 @@ fn twenty_rounds_leave_a_device_that_streams() {
             }
         }
         driver::unbind().unwrap();
-        // Some of them outlive their device, some the next one too.
+        // Streams of odd rounds still exist when the driver is bound again.
         if round % 2 == 0 {
             drop(streams);
             driver::bind().unwrap();
@@ -183,13 +183,13 @@ fn twenty_rounds_leave_a_device_that_streams() {
 }
 
 #[test]
-fn a_device_that_is_open_and_idle_may_go() {
+fn an_open_idle_device_can_be_unbound() {
     let _board = BoardLock::acquire();
     let raw = Raw::open(DEVICES[0]);
     driver::unbind().unwrap();
     assert_eq!(raw.configure(GOOD), Err(Errno::ENODEV));
     driver::bind().unwrap();
-    // The old file does not take the new device.
+    // The old file does not keep the new device busy.
     stream_on_both(10);
     drop(raw);
     stream_on_both(10);
@@ -202,7 +202,7 @@ fn the_module_stays_while_a_file_is_open() {
     assert_eq!(driver::unload(), Err(Errno::EWOULDBLOCK));
     assert_eq!(raw.stats().state, State::Running as u32);
     driver::unbind().unwrap();
-    // Its code is still needed, to close the file.
+    // The close of the file still needs the code of the module.
     assert_eq!(driver::unload(), Err(Errno::EWOULDBLOCK));
     drop(raw);
     driver::bind().unwrap();
@@ -210,7 +210,7 @@ fn the_module_stays_while_a_file_is_open() {
 }
 
 #[test]
-fn the_module_goes_and_comes_back() {
+fn the_module_can_be_unloaded_and_loaded() {
     let _board = BoardLock::acquire();
     for _ in 0..3 {
         stream_on_both(50);
@@ -222,9 +222,8 @@ fn the_module_goes_and_comes_back() {
     stream_on_both(200);
 }
 
-/// The pattern of a frame is what the reader says it is, whatever device it came from.
 #[test]
-fn the_reference_is_the_same_after_each_bind() {
+fn the_pattern_is_the_same_after_each_bind() {
     let _board = BoardLock::acquire();
     let mut reference = vec![0; pattern::REFERENCE_BYTES];
     pattern::fill(&mut reference);

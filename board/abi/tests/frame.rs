@@ -2,7 +2,8 @@
 //! The frame header's layout and parser, and the correction of torn stamps.
 
 use dmaframe_abi::frame::{
-    FrameError, HEADER_BYTES, Header, MAGIC, STAMP_END, STAMP_START, VERSION, parse, untear,
+    FrameError, HEADER_BYTES, Header, MAGIC, STAMP_BYTES, STAMP_END, STAMP_START, VERSION, parse,
+    untear,
 };
 use proptest::prelude::*;
 use std::mem::offset_of;
@@ -39,7 +40,8 @@ fn layout() {
         offset_of!(Header, reserved),
     ];
     assert_eq!(offsets, [0, 4, 6, 8, 16, 24, 28, 30, 32, 40, 48, 56, 60]);
-    assert_eq!((STAMP_START, STAMP_END), (32, 40));
+    assert_eq!((STAMP_START, STAMP_END, STAMP_BYTES), (32, 40, 8));
+    assert_eq!((MAGIC, VERSION, HEADER_BYTES), (0x4641_4d44, 1, 64));
     assert_eq!(&frame(&[])[..8], b"DMAF\x01\x00\x40\x00");
 }
 

@@ -19,6 +19,12 @@ fn frame(sequence: u64, bytes: usize) -> Vec<u8> {
 }
 
 #[test]
+fn wire_constants() {
+    assert_eq!(REFERENCE_BYTES, 262_144);
+    assert_eq!([0, 1, 2, 3, 65_535].map(offset), [0, 98_284, 196_568, 32_708, 163_860]);
+}
+
+#[test]
 fn offsets_repeat_only_after_65536_frames() {
     let seen: HashSet<u32> = (0..65_536).map(offset).collect();
     assert_eq!(seen.len(), 65_536);
@@ -38,6 +44,12 @@ fn words_are_distinct_and_match_published_values() {
     assert_eq!(word(0), 0);
     assert_eq!(word(1), 0x514e_28b7);
     assert_eq!(word(2), 0x30f4_c306);
+    // Computed separately. Below 0x10000 the first step of the function has no effect.
+    assert_eq!(word(0xffff), 0xa23b_ae67);
+    assert_eq!(word(0x1_0000), 0x0ea3_4562);
+    assert_eq!(word(0x1234_5678), 0xe37c_d1bc);
+    assert_eq!(word(0x8000_0000), 0x6d3c_65a0);
+    assert_eq!(word(0xffff_ffff), 0x81f1_6f39);
     assert_eq!(REFERENCE[4..8], word(1).to_le_bytes());
     assert_eq!(REFERENCE[REFERENCE_BYTES - 4..], word(65_535).to_le_bytes());
 }

@@ -2,8 +2,8 @@
 //! Both sides of the ring's protocol, compared with models.
 
 use dmaframe_abi::ring::{
-    BadConsumer, BadRing, Consumer, ConsumerPage, DETACHED, FAULTED, MAGIC, Meta, NEED_KICK,
-    Producer, STOPPED,
+    BadConsumer, BadRing, Consumer, ConsumerPage, DETACHED, FAULTED, MAGIC, MAP_CONSUMER, MAP_META,
+    MAP_SLOTS, Meta, NEED_KICK, Producer, STOPPED,
 };
 use proptest::prelude::*;
 use std::collections::{HashSet, VecDeque};
@@ -62,7 +62,20 @@ fn layout() {
     ];
     assert_eq!(counters, [128, 136, 144, 152]);
     assert_eq!((size_of::<Meta>(), size_of::<ConsumerPage>()), (192, 64));
-    assert_eq!([NEED_KICK, STOPPED, FAULTED, DETACHED], [1, 2, 4, 8]);
+    assert_eq!(offset_of!(ConsumerPage, consumer), 0);
+}
+
+/// The values in the reference: programs in other languages have them as literals.
+#[test]
+fn wire_constants() {
+    assert_eq!(MAGIC, 0x3147_4e49_5241_4d44);
+    assert_eq!(NEED_KICK, 1);
+    assert_eq!(STOPPED, 2);
+    assert_eq!(FAULTED, 4);
+    assert_eq!(DETACHED, 8);
+    assert_eq!(MAP_META, 0);
+    assert_eq!(MAP_CONSUMER, 0x1_0000_0000);
+    assert_eq!(MAP_SLOTS, 0x2_0000_0000);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! The limits of a stream's parameters, each tested on both sides.
 
 use dmaframe_abi::stream::{
-    FRAME_BYTES_MAX, Fault, INTERVAL_US_MAX, INTERVAL_US_MIN, Policy, RING_BYTES_MAX, Shape,
-    ShapeError, State,
+    FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, Fault, INTERVAL_US_MAX, INTERVAL_US_MIN,
+    Policy, RING_BYTES_MAX, SLOTS_MAX, SLOTS_MIN, Shape, ShapeError, State,
 };
 
 const PAGE: u32 = 4096;
@@ -13,6 +13,18 @@ const SHAPE: Shape =
 
 fn check(shape: Shape) -> Result<(), ShapeError> {
     shape.check(3, PAGE)
+}
+
+#[test]
+fn wire_constants() {
+    assert_eq!([Policy::Backpressure as u32, Policy::Drop as u32], [0, 1]);
+    let states = [State::Idle, State::Configured, State::Running, State::Faulted, State::Gone];
+    assert_eq!(states.map(|state| state as u32), [0, 1, 2, 3, 4]);
+    let faults = [Fault::None, Fault::Consumer, Fault::Engine, Fault::Timeout, Fault::Incomplete];
+    assert_eq!(faults.map(|fault| fault as u32), [0, 1, 2, 3, 4]);
+    assert_eq!((FRAME_BYTES_MIN, FRAME_BYTES_MAX, FRAME_GRANULARITY), (4, 16_777_216, 4));
+    assert_eq!((SLOTS_MIN, SLOTS_MAX, RING_BYTES_MAX), (2, 1024, 268_435_456));
+    assert_eq!((INTERVAL_US_MIN, INTERVAL_US_MAX), (50, 60_000_000));
 }
 
 #[test]

@@ -11,6 +11,12 @@ use std::mem::offset_of;
 use zerocopy::{FromBytes, IntoBytes};
 
 #[test]
+fn flags_and_lengths() {
+    assert_eq!((uapi::IOC_TYPE, NAME_BYTES), (0xdf, 32));
+    assert_eq!((uapi::SOURCE_INCREMENTS, uapi::SOURCE_PATTERN), (1, 2));
+}
+
+#[test]
 fn requests() {
     assert_eq!(uapi::GET_INFO, 0x8080_df00);
     assert_eq!(uapi::GET_SOURCE, 0xc068_df01);

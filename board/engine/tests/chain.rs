@@ -530,3 +530,26 @@ fn longest_payloads() {
     assert_eq!(lite(None), 79 * 0xfffc);
     assert_eq!(longest_payload(&FULL, Some(16), Width::Bits128), 16 * 78);
 }
+
+#[test]
+fn errors_name_the_refused_value() {
+    for (error, text) in [
+        (PlanError::BadLength { bytes: 6 }, "a transfer of 6 bytes cannot be run"),
+        (
+            PlanError::Misaligned { bus: 0x1002, align: 4 },
+            "bus address 0x1002 is not a multiple of 4",
+        ),
+        (
+            PlanError::Unreachable { bus: 0x1_0000_0000 },
+            "bus address 0x100000000 is out of the engine's reach",
+        ),
+        (PlanError::BadOffset { offset: 9 }, "offset 9 is past the end of the source"),
+        (
+            PlanError::SlotTooSmall { need: 4160, have: 4096 },
+            "a frame of 4160 bytes does not fit a slot of 4096",
+        ),
+        (PlanError::TooManySegments { most: 128 }, "more than 128 transfers"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}

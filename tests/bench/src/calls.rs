@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! System calls a frame: counted in a child that is traced, between two marks that it makes.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::video::Video;
 use crate::{Extent, Result, stream};
 use nix::sys::ptrace;
@@ -27,7 +27,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..extent.rounds.min(3) {
         say("calls", round, extent.rounds.min(3));
         let mut add = |subject, key: u32, calls: f64| {
-            samples.add(BoardLock { measure: "calls", subject, key: key.into(), round }, &[calls])
+            samples.add(Sample { measure: "calls", subject, key: key.into(), round }, &[calls])
         };
         for bytes in SATURATED_SIZES {
             let frames = (SATURATED_FRAMES * 4096 / bytes).max(50);

@@ -2,7 +2,7 @@
 //! Bytes a second: dmaframe's to its reader beside mainline's `dmatest`, which moves memory by a
 //! channel of the same controller and tells nobody.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, stream};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -32,7 +32,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         say("engine", round, rounds);
         for (rate, bytes) in rates.iter_mut().zip(SIZES) {
             let mut add = |subject, value: f64| {
-                let turn = BoardLock { measure: "engine", subject, key: bytes.into(), round };
+                let turn = Sample { measure: "engine", subject, key: bytes.into(), round };
                 samples.add(turn, &[value])
             };
             add("dmaframe", delivered(bytes, run)?)?;

@@ -5,7 +5,7 @@
 //! The reader has a processor of its own, the interrupts another: in both.
 
 use crate::processor::{self, Load};
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::system_timer::Difference;
 use crate::waiting::Waiting;
 use crate::{Extent, Result, clock, stream};
@@ -34,7 +34,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         for key in [IDLE, LOADED] {
             let _load = if key == LOADED { Some(Load::start()?) } else { None };
             let mut add = |subject, values: &[f64]| {
-                samples.add(BoardLock { measure: "latency", subject, key, round }, &values[WARM_UP..])
+                samples.add(Sample { measure: "latency", subject, key, round }, &values[WARM_UP..])
             };
             add("floor", &waited("waiting", count)?)?;
             let polled = polled(count)?;

@@ -2,7 +2,7 @@
 //! Reading what a frame holds: every byte of it, from memory that is cached and from memory that
 //! is not.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, processor, stream};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
@@ -31,8 +31,10 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
             let began = Instant::now();
             sums.push(black_box(sum(bytes)));
             let seconds = began.elapsed().as_secs_f64();
-            samples
-                .add(BoardLock { measure: "payload", subject, key: BYTES as u64, round }, &[seconds])?;
+            samples.add(
+                Sample { measure: "payload", subject, key: BYTES as u64, round },
+                &[seconds],
+            )?;
         }
         if sums[0] != sums[1] {
             return Err(format!("{DEVICE} maps bytes that differ").into());

@@ -5,7 +5,7 @@
 //! up and for the frame. At full speed it would at times start the engine itself, and under QEMU
 //! pay for the engine's work as well.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, clock, processor, stream};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::socket::{
@@ -37,7 +37,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         for (bytes, interval_us) in SIZES {
             let frames = Frames { bytes, interval_us, count: extent.paced_frames(interval_us) };
             let mut add = |subject, ns: f64| {
-                let turn = BoardLock { measure: "reader", subject, key: bytes.into(), round };
+                let turn = Sample { measure: "reader", subject, key: bytes.into(), round };
                 samples.add(turn, &[ns])
             };
             add("mmap", mapped(frames)?)?;

@@ -14,7 +14,7 @@ pub(crate) struct Samples {
 
 /// A round of one of those that are compared.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct BoardLock<'a> {
+pub(crate) struct Sample<'a> {
     /// What is measured.
     pub(crate) measure: &'a str,
     /// Whose turn it is.
@@ -32,8 +32,8 @@ impl Samples {
     }
 
     /// Notes a turn's values, at least one.
-    pub(crate) fn add(&mut self, turn: BoardLock<'_>, values: &[f64]) -> Result<()> {
-        let BoardLock { measure, subject, key, round } = turn;
+    pub(crate) fn add(&mut self, turn: Sample<'_>, values: &[f64]) -> Result<()> {
+        let Sample { measure, subject, key, round } = turn;
         if values.is_empty() {
             return Err(format!("{measure} of {subject} at {key}: no value").into());
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How rates grow: with readers, each on a channel of its own, with frames and with slots.
 
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::stream::{self, Flow};
 use crate::{Extent, Result};
 use std::thread;
@@ -17,14 +17,17 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..rounds {
         say("scaling", round, rounds);
         for readers in READERS {
-            let turn = BoardLock { measure: "readers", subject: "dmaframe", key: readers.into(), round };
+            let turn =
+                Sample { measure: "readers", subject: "dmaframe", key: readers.into(), round };
             samples.add(turn, &[together(readers, extent)?])?;
         }
         for bytes in SIZES {
             let flow = alone(bytes, stream::slots(bytes), extent)?;
             let mut add = |measure, value: f64| {
-                samples
-                    .add(BoardLock { measure, subject: "dmaframe", key: bytes.into(), round }, &[value])
+                samples.add(
+                    Sample { measure, subject: "dmaframe", key: bytes.into(), round },
+                    &[value],
+                )
             };
             add("sizes", rate(&flow, bytes))?;
             let frames = flow.stats.frames as f64;
@@ -34,8 +37,10 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
         for slots in SLOTS {
             let flow = alone(SLOT_BYTES, slots, extent)?;
             let mut add = |measure, value: f64| {
-                samples
-                    .add(BoardLock { measure, subject: "dmaframe", key: slots.into(), round }, &[value])
+                samples.add(
+                    Sample { measure, subject: "dmaframe", key: slots.into(), round },
+                    &[value],
+                )
             };
             add("slots", rate(&flow, SLOT_BYTES))?;
             add("slot-interrupts", flow.stats.interrupts as f64 / flow.stats.frames as f64)?;

@@ -2,7 +2,7 @@
 //! What frames cost the whole system: processor time of everybody, at an equal pace and size.
 
 use crate::copying::Copying;
-use crate::samples::{Samples, BoardLock, say};
+use crate::samples::{Sample, Samples, say};
 use crate::video::{self, Video};
 use crate::{Extent, Result, processor, stream};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..extent.rounds {
         say("system", round, extent.rounds);
         let mut add = |subject, value: f64| {
-            samples.add(BoardLock { measure: "system", subject, key: BYTES.into(), round }, &[value])
+            samples.add(Sample { measure: "system", subject, key: BYTES.into(), round }, &[value])
         };
 
         // Nothing but the passing of time: what the system costs by itself.

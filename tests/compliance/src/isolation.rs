@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Isolation: each check is a process of its own, so that none harms another, whatever happens to
-//! it, and the kernel takes back all that it had.
+//! Runs each check in a process of its own. So a check that crashes or hangs does not affect the next
+//! one, and the kernel frees everything that it used.
 
 use crate::check::Check;
 use crate::outcome::{Outcome, Stop};
@@ -19,9 +19,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The longest that a check, which may wait several times, takes.
+/// The longest time for a check, which may wait several times.
 const CHECK_LIMIT: Duration = Duration::from_secs(150);
-/// The longest that a process takes to die.
+/// The longest time for a killed process to end.
 const DEATH_LIMIT: Duration = Duration::from_secs(10);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -31,8 +31,8 @@ extern "C" fn interrupt(_: libc::c_int) {
     INTERRUPTED.store(true, SeqCst);
 }
 
-/// Takes SIGINT and SIGTERM as a wish to end in order.
-pub(crate) fn heed_signals() -> nix::Result<()> {
+/// Makes SIGINT and SIGTERM end the run after the current check.
+pub(crate) fn catch_signals() -> nix::Result<()> {
     on_signals(SigHandler::Handler(interrupt))
 }
 
@@ -45,7 +45,7 @@ fn on_signals(handler: SigHandler) -> nix::Result<()> {
     Ok(())
 }
 
-/// Whether such a signal came.
+/// Whether SIGINT or SIGTERM was received.
 pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(SeqCst)
 }
@@ -53,14 +53,14 @@ pub(crate) fn interrupted() -> bool {
 /// Runs a check in a process of its own.
 pub(crate) fn run(target: &Target, check: &Check) -> Outcome {
     let (reader, writer) = pipe()?;
-    // SAFETY: this program has one thread, so that its child may do all that it may.
+    // SAFETY: this program has one thread, so the child may call any function.
     match unsafe { fork()? } {
         ForkResult::Child => {
             drop(reader);
-            // It fails only where there is nothing to be told to.
+            // Errors cannot be reported: the pipe is the only way to the parent.
             let _ = on_signals(SigHandler::SigDfl);
             let _ = File::from(writer).write_all(&encoded(&judged(target, check)));
-            // SAFETY: nothing of the parent's that it left behind is to be done twice.
+            // SAFETY: exits without running the exit handlers of the parent.
             unsafe { libc::_exit(0) }
         }
         ForkResult::Parent { child } => {
@@ -110,7 +110,7 @@ fn decoded(words: &[u8]) -> Option<Outcome> {
     })
 }
 
-/// All that the check says, or `None` if it did not end in time.
+/// Reads the outcome from the pipe; `None` if the check did not end in time.
 fn hear(mut from: File) -> Option<Vec<u8>> {
     let deadline = Instant::now() + CHECK_LIMIT;
     let mut words = Vec::new();
@@ -133,7 +133,7 @@ fn hear(mut from: File) -> Option<Vec<u8>> {
     None
 }
 
-/// Waits for a process's end.
+/// Waits for the end of a process.
 fn reap(child: Pid) -> Outcome<WaitStatus> {
     let deadline = Instant::now() + DEATH_LIMIT;
     loop {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks a dmaframe device against every rule of its interfaces' documents.
+//! Checks a dmaframe device against the rules of its documented interfaces.
 
+mod attribute;
 mod check;
 mod isolation;
 mod outcome;
@@ -20,34 +21,36 @@ use clap::Parser;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The status when it could not run, or not to its end.
+/// The exit status of a run that was impossible or incomplete.
 const COULD_NOT_RUN: u8 = 2;
 
-/// Checks a dmaframe device against every rule of its interfaces' documents
+/// Check a dmaframe device against the rules of its documented interfaces
 ///
-/// Nobody else may use the device meanwhile. It is left with the settings that it had.
+/// No other program may use the device meanwhile. The settings of the device are restored at the
+/// end.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 no check failed, 1 one failed, 2 it could not run."
+    after_help = "Exit status: 0 if no check failed, 1 if a check failed, 2 if the run was impossible."
 )]
 struct Arguments {
     /// The device: a path, dmaframeN, or N
     #[arg(long, default_value = "/dev/dmaframe0")]
     device: String,
-    /// Print the checks' numbers and names, and run none
+    /// Print the numbers and names of the checks without running them
     #[arg(long)]
     list: bool,
-    /// Run one section, or one check
+    /// Run only this section or this check
     #[arg(long, value_name = "SECTION[.NUMBER]")]
     only: Option<Only>,
-    /// Print one JSON object
+    /// Print the results as one JSON object
     #[arg(long)]
     json: bool,
-    /// Print where in the documents each rule is
+    /// Print the document and heading of each rule
     #[arg(long)]
     verbose: bool,
-    /// Also check what happens at an unbind: takes all devices from the driver, and gives them back
+    /// Also check what happens at an unbind. This unbinds the driver from all devices, and binds it
+    /// again
     #[arg(long)]
     unbind: bool,
 }
@@ -63,7 +66,7 @@ impl std::str::FromStr for Only {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no SECTION or SECTION.NUMBER, as --list shows them");
+        let wrong = || format!("{text:?} is not a SECTION or SECTION.NUMBER of --list");
         let (section, check) = match text.split_once('.') {
             Some((section, check)) => (section, Some(check.parse().map_err(|_| wrong())?)),
             None => (text, None),
@@ -108,7 +111,7 @@ fn perform(arguments: &Arguments) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
 
-    isolation::heed_signals().map_err(|errno| format!("sigaction: {errno}"))?;
+    isolation::catch_signals().map_err(|errno| format!("sigaction: {errno}"))?;
     let path = path(&arguments.device);
     let target = Target::discover(&path, arguments.unbind)?;
     let settings = Settings::of(target.sysfs());
@@ -128,7 +131,7 @@ fn perform(arguments: &Arguments) -> Result<ExitCode, String> {
                 }
             }
             if isolation::interrupted() {
-                return Err("interrupted; the device is as it was".to_owned());
+                return Err("interrupted; the settings of the device are restored".to_owned());
             }
             report.add(section, check, &outcome).map_err(written)?;
         }
@@ -140,7 +143,7 @@ fn perform(arguments: &Arguments) -> Result<ExitCode, String> {
     }
 }
 
-/// The path that is meant by a path, a name or a number.
+/// The path of a device that is given as a path, a name or a number.
 fn path(device: &str) -> String {
     match device {
         path if path.contains('/') => path.to_owned(),

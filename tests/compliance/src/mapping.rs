@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-/// A mapping, until it is dropped.
+/// A mapping, which is unmapped when it is dropped.
 #[derive(Debug)]
 pub struct Mapping {
     address: usize,

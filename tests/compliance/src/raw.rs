@@ -38,7 +38,7 @@ impl Raw {
         }
     }
 
-    /// Opens `path` to be read alone.
+    /// Opens `path` for reading only.
     ///
     /// # Panics
     ///
@@ -47,11 +47,11 @@ impl Raw {
         Self { file: File::open(path).unwrap() }
     }
 
-    /// Opens `path` with a stream of `config`, started.
+    /// Opens `path`, configures a stream with `config` and starts it.
     ///
     /// # Panics
     ///
-    /// If any of it is refused.
+    /// If the driver refuses a request.
     pub fn streaming(path: &str, config: Config) -> (Self, Config) {
         let raw = Self::open(path);
         let made = raw.configure(config).unwrap();
@@ -64,19 +64,19 @@ impl Raw {
         &self.file
     }
 
-    /// A request with a number, or an address that need not be one.
+    /// An ioctl with any number or address as its argument.
     ///
     /// # Errors
     ///
     /// Those of ioctl(2).
     pub fn request(&self, request: u32, argument: usize) -> Result<(), Errno> {
-        // SAFETY: the driver is what is tested: it writes no more than the bytes that the request
-        // says, and each caller gives memory of its own that is as long, or none.
+        // SAFETY: a correct driver writes at most the bytes that the request encodes. Each caller
+        // passes memory of at least this length, or an invalid address.
         let done = unsafe { libc::ioctl(self.file.as_raw_fd(), request.into(), argument) };
         Errno::result(done).map(drop)
     }
 
-    /// A request with a structure, which is `given` and comes back.
+    /// An ioctl with the structure `given`. Returns what the driver made of it.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A reader that keeps to the ring's protocol by hand, so that a check may also break it.
+//! A reader that implements the ring protocol itself, so that a check can also break the protocol.
 
 use crate::outcome::{Outcome, equal, failed, holds};
 use crate::target::{LIMIT, Target};
@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use zerocopy::FromBytes;
 
-/// A frame, copied.
+/// A copy of a frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) header: Header,
@@ -29,7 +29,7 @@ pub(crate) struct Frame {
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(crate) raw: Raw,
-    /// What `CONFIGURE` gave back.
+    /// What `CONFIGURE` returned.
     pub(crate) made: Config,
     pub(crate) meta: Mapping,
     pub(crate) consumer: Mapping,
@@ -37,7 +37,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Opens the device and makes a ring.
+    /// Opens the device and configures a ring.
     pub(crate) fn configured(target: &Target, config: Config) -> Outcome<Self> {
         Self::with(target, target.open()?, config)
     }
@@ -52,7 +52,7 @@ impl Reader {
     /// A stream of the usual shape that has filled its ring, and waits for slots.
     pub(crate) fn waiting(target: &Target) -> Outcome<Self> {
         let reader = Self::started(target, target.shape())?;
-        reader.asked()?;
+        reader.wait_for_need_kick()?;
         Ok(reader)
     }
 
@@ -123,13 +123,13 @@ impl Reader {
         Ok(wait::until(LIMIT, &format!("producer to be at {index}"), reached)?)
     }
 
-    /// Waits until no slot is free.
+    /// Waits until the ring is full.
     pub(crate) fn fill(&self) -> Outcome {
         self.reach(self.index().wrapping_add(self.made.slots))
     }
 
-    /// Waits for a full ring and a request for a kick.
-    pub(crate) fn asked(&self) -> Outcome {
+    /// Waits until the ring is full and NEED_KICK is set.
+    pub(crate) fn wait_for_need_kick(&self) -> Outcome {
         self.fill()?;
         let asked = || (self.flags() & NEED_KICK != 0).then_some(());
         Ok(wait::until(LIMIT, "NEED_KICK", asked)?)
@@ -141,8 +141,8 @@ impl Reader {
         Ok(wait::until(LIMIT, &format!("{frames} lost frames"), lost)?)
     }
 
-    /// Waits for a full ring and a loss after that: all that is lost from then on is of one
-    /// overrun. Before it a driver that came late may have counted others.
+    /// Waits for a full ring and a loss after that. Later losses all belong to one overrun; a driver
+    /// that was late may have counted other overruns before.
     pub(crate) fn lose_without_end(&self) -> Outcome<Stats> {
         self.fill()?;
         self.lose(self.stats()?.lost + 1)?;
@@ -160,7 +160,7 @@ impl Reader {
         (index % self.made.slots) as usize * self.made.slot_stride as usize
     }
 
-    /// The frame of an index, which is ready.
+    /// The frame at `index`, which must be ready.
     pub(crate) fn frame(&self, index: u32) -> Frame {
         let bytes = HEADER_BYTES + self.made.frame_bytes as usize;
         let mut payload = self.slots.copy(self.at(index), bytes);
@@ -170,7 +170,7 @@ impl Reader {
         Frame { header, payload }
     }
 
-    /// Takes the next frame, as an honest reader does.
+    /// Takes the next frame and returns its slot.
     pub(crate) fn take(&self) -> Outcome<Frame> {
         let index = self.index();
         self.reach(index.wrapping_add(1))?;
@@ -184,12 +184,12 @@ impl Reader {
         (0..count).map(|_| self.take()).collect()
     }
 
-    /// Takes what is ready, of a stream that is stopped.
+    /// Takes the ready frames of a stopped stream.
     pub(crate) fn take_rest(&self) -> Outcome<Vec<Frame>> {
         self.take_all(self.producer().wrapping_sub(self.index()))
     }
 
-    /// Returns the frames before `index`, and kicks if that is asked for.
+    /// Returns the frames before `index`, and kicks if NEED_KICK requires it.
     pub(crate) fn give_back(&self, index: u32) -> Outcome {
         self.set_index(index);
         if self.flags() & NEED_KICK != 0 {
@@ -206,8 +206,8 @@ impl Reader {
         self.slots.copy(0, self.made.slots_bytes as usize)
     }
 
-    /// Writes an impossible index and sees that the stream faults.
-    pub(crate) fn lie(&self, index: u32) -> Outcome {
+    /// Writes an impossible index and checks that the stream faults.
+    pub(crate) fn write_impossible(&self, index: u32) -> Outcome {
         self.set_index(index);
         self.kick()?;
         let flags = self.flags();
@@ -216,16 +216,16 @@ impl Reader {
         equal("FAULTED and fault", seen, (FAULTED, Fault::Consumer as u32))
     }
 
-    /// read(2) to any address.
+    /// read(2) into any address.
     pub(crate) fn read_to(&self, address: usize, bytes: usize) -> Result<usize, Errno> {
         read_to(&self.raw, address, bytes)
     }
 }
 
-/// read(2) to any address.
+/// read(2) into any address.
 pub(crate) fn read_to(raw: &Raw, address: usize, bytes: usize) -> Result<usize, Errno> {
     let to = std::ptr::with_exposed_provenance_mut(address);
-    // SAFETY: every caller gives the address of memory of its own that is as long, or none.
+    // SAFETY: callers pass the address of a buffer of at least this length, or an invalid address.
     let read = unsafe { libc::read(raw.file().as_raw_fd(), to, bytes) };
     Errno::result(read).map(|read| read as usize)
 }
@@ -252,7 +252,7 @@ pub(crate) fn info(raw: &Raw) -> Outcome<Info> {
         .map_err(|errno| failed(format!("GET_INFO: got {errno:?}")))
 }
 
-/// The state that `GET_INFO` tells.
+/// The state in `GET_INFO`.
 pub(crate) fn state(raw: &Raw) -> Outcome<u32> {
     Ok(info(raw)?.state)
 }
@@ -263,7 +263,7 @@ pub(crate) fn config(raw: &Raw) -> Outcome<Config> {
         .map_err(|errno| failed(format!("GET_CONFIG: got {errno:?}")))
 }
 
-/// Each of `frames` must be the pattern, byte for byte.
+/// Fails unless every byte of each frame is the pattern.
 pub(crate) fn is_pattern(frames: &[Frame]) -> Outcome {
     static REFERENCE: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let mut reference = vec![0; pattern::REFERENCE_BYTES];

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The report: one line a check and a closing line, or the same as JSON.
+//! The report: one line for each check and a summary, or the same as JSON.
 
 use crate::check::{Check, Section};
 use crate::outcome::{Outcome, Stop};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// How checks are told.
+/// The format of the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// As JSON, one object in the end.
+    /// One JSON object at the end, instead of lines.
     pub(crate) json: bool,
-    /// With the rule's place in the documents.
+    /// Also the document and heading of each rule.
     pub(crate) verbose: bool,
 }
 
-/// What was run, and how it ended.
+/// The results so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     style: Style,
@@ -25,7 +25,7 @@ pub(crate) struct Report {
     checks: Vec<Value>,
 }
 
-/// A check's number as people write it.
+/// The number of a check in the form SECTION.NUMBER.
 pub(crate) fn number(section: &Section, check: &Check) -> String {
     format!("{}.{:02}", section.number, check.number)
 }
@@ -43,7 +43,7 @@ impl Report {
         writeln!(io::stdout(), "{}. {}", section.number, section.name)
     }
 
-    /// Tells how a check ended.
+    /// Adds the result of a check.
     pub(crate) fn add(
         &mut self,
         section: &Section,
@@ -85,7 +85,7 @@ impl Report {
         Ok(())
     }
 
-    /// Closes the report. True when nothing failed.
+    /// Prints the summary. Returns true if no check failed.
     pub(crate) fn close(self, device: &str) -> io::Result<bool> {
         let Self { passed, failed, skipped, .. } = self;
         let checks = passed + failed + skipped;

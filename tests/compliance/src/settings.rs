@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A device's settings, remembered and put back.
+//! Saves the settings of a device and restores them.
 
 use dmaframe::sysfs::{Attribute, Attributes};
 
-/// In this order each is possible more often than not.
+/// The order in which most writes are valid.
 const ORDER: [Attribute; 5] = [
     Attribute::Source,
     Attribute::FrameBytes,
@@ -11,10 +11,10 @@ const ORDER: [Attribute; 5] = [
     Attribute::IntervalUs,
     Attribute::Policy,
 ];
-/// One may be possible only once a later one is there.
+/// A value may be valid only after a later one is written.
 const ROUNDS: usize = 3;
 
-/// What a device's settings were.
+/// The saved settings of a device.
 #[derive(Debug)]
 pub(crate) struct Settings {
     attributes: Attributes,
@@ -22,9 +22,9 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Those that the device has now.
+    /// Saves the current settings.
     pub(crate) fn of(attributes: Attributes) -> Self {
-        // What cannot be read has a check of its own.
+        // Another check reports attributes that cannot be read.
         let found = ORDER
             .into_iter()
             .filter_map(|attribute| Some((attribute, attributes.read(attribute).ok()?)))
@@ -40,13 +40,13 @@ impl Settings {
         changed.map(|(attribute, _)| attribute.name()).collect()
     }
 
-    /// Puts back what has changed. The error names what cannot be put back.
+    /// Restores settings that have changed. The error names those that cannot be restored.
     pub(crate) fn restore(&self) -> Result<(), String> {
         for _ in 0..ROUNDS {
             if self.changed().is_empty() {
                 return Ok(());
             }
-            // The easiest first: with these, any of the others is possible.
+            // With these two values, any value of the other settings is valid.
             let _ = self.attributes.write(Attribute::Policy, "backpressure");
             let _ = self.attributes.write(Attribute::Slots, 2);
             for (attribute, value) in &self.found {
@@ -66,7 +66,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_was_changed_is_put_back() {
+    fn changed_settings_are_restored() {
         let directory = std::env::temp_dir().join(format!("compliance-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         for (attribute, value) in ORDER.iter().zip(["gpio", "64", "8", "100", "drop"]) {
@@ -76,7 +76,7 @@ mod tests {
         fs::write(directory.join("slots"), "512\n").unwrap();
         fs::write(directory.join("policy"), "back\n").unwrap();
         assert_eq!(settings.changed(), ["slots", "policy"]);
-        // A plain file is not cut off where a value ends, as an attribute is.
+        // Writing a shorter value does not truncate a plain file, unlike an attribute.
         for name in ["slots", "policy"] {
             fs::write(directory.join(name), "").unwrap();
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A thread that sleeps in a call, and what wakes it.
+//! Runs code while another thread sleeps in a system call.
 
 use crate::outcome::{Outcome, failed};
 use crate::target::LIMIT;
@@ -9,7 +9,7 @@ use nix::unistd::gettid;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// Does `during` while a thread sleeps in `call`, and returns what that returned.
+/// Runs `during` while a thread sleeps in `call`, and returns the result of `call`.
 pub(crate) fn while_asleep<T: Send>(
     call: impl FnOnce() -> T + Send,
     during: impl FnOnce(Pthread) -> Outcome,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The target: the device under test, as it described itself, and who we are to it.
+//! The target: the device under test and its description, and the rights of this program.
 
 use crate::outcome::{Outcome, Stop, failed, skipped};
 use dmaframe::sysfs::Attributes;
@@ -11,11 +11,11 @@ use nix::unistd::{Gid, SysconfVar, Uid, setgid, setgroups, setuid, sysconf};
 use std::path::Path;
 use std::time::Duration;
 
-/// The longest wait for anything, which no healthy device comes near.
+/// The longest wait, which is far more than a working device needs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-/// An interval that is long when no frame shall come.
+/// An interval in which no frame is due during a check.
 const QUIET_US: u32 = 60_000_000;
-/// Nobody in particular: whoever is not asked for by name.
+/// The user `nobody`, who has no rights.
 const NOBODY: u32 = 65534;
 const CAP_NET_ADMIN: u32 = 12;
 
@@ -27,25 +27,25 @@ pub(crate) struct Target {
     pub(crate) sources: Vec<SourceInfo>,
     /// Bytes of a page.
     pub(crate) page: usize,
-    /// Whether checks may take the device from its driver.
+    /// Whether checks may unbind the driver.
     pub(crate) unbind: bool,
     root: bool,
     net_admin: bool,
 }
 
 impl Target {
-    /// Asks the device what it is.
+    /// Opens the device and reads its description.
     ///
     /// The error says what is wrong and what to do.
     pub(crate) fn discover(path: &str, unbind: bool) -> Result<Self, String> {
-        // The library's opening tells all that may be wrong with a node.
+        // The library's error explains what is wrong with a node.
         drop(dmaframe::Device::open(path).map_err(|error| error.to_string())?);
         let raw = Raw::open(path);
         let wrong = |request: &str, errno| format!("{path}: {request}: {errno}");
         let info = raw
             .exchange(uapi::GET_INFO, Info::default())
             .map_err(|errno| wrong("GET_INFO", errno))?;
-        // One that cannot be told is a check's to find.
+        // A check reports a source that GET_SOURCE refuses.
         let sources = (0..info.sources)
             .map_while(|index| {
                 let asked = SourceInfo { index, ..SourceInfo::default() };
@@ -66,7 +66,7 @@ impl Target {
         })
     }
 
-    /// The other device, for checks of two.
+    /// The other device, for checks that need two.
     pub(crate) fn other(&self) -> Outcome<Self> {
         let device = if self.info.device == 0 { 1 } else { 0 };
         let path = format!("/dev/dmaframe{device}");
@@ -81,19 +81,19 @@ impl Target {
         self.open_with(0)
     }
 
-    /// Opens it with flags beyond those of reading and writing.
+    /// Opens the device for reading and writing with additional flags.
     pub(crate) fn open_with(&self, flags: i32) -> Outcome<Raw> {
         Raw::try_open(&self.path, flags)
             .map_err(|errno| failed(format!("open {}: got {errno:?}", self.path)))
     }
 
-    /// The source that most checks use: the pattern, where there is one.
+    /// The source that most checks use: the pattern, or the first source.
     pub(crate) fn source(&self) -> SourceInfo {
         let pattern = self.sources.iter().find(|one| one.flags & uapi::SOURCE_PATTERN != 0);
         pattern.or(self.sources.first()).copied().unwrap_or_default()
     }
 
-    /// The pattern.
+    /// The source `pattern`. Skips the check if the device has none.
     pub(crate) fn pattern(&self) -> Outcome<SourceInfo> {
         match self.source() {
             source if source.flags & uapi::SOURCE_PATTERN != 0 => Ok(source),
@@ -101,7 +101,8 @@ impl Target {
         }
     }
 
-    /// What all payloads of `source` are multiples of.
+    /// The unit of `frame_bytes` of `source`, in bytes: the least common multiple of the granularity
+    /// and the width.
     pub(crate) fn unit(&self, source: &SourceInfo) -> u32 {
         let (granularity, width) = (self.info.frame_granularity.max(1), source.width.max(1));
         let mut unit = granularity.max(width);
@@ -111,12 +112,12 @@ impl Target {
         unit
     }
 
-    /// About 4096 bytes a frame, 16 slots, unpaced, of the source that most checks use.
+    /// A configuration of [`Target::source`]: about 4096 bytes, 16 slots, unpaced.
     pub(crate) fn shape(&self) -> Config {
         self.shape_of(&self.source())
     }
 
-    /// The same of `source`.
+    /// The same for another source.
     pub(crate) fn shape_of(&self, source: &SourceInfo) -> Config {
         let unit = self.unit(source);
         Config {
@@ -127,18 +128,18 @@ impl Target {
         }
     }
 
-    /// No frame comes while a check looks.
+    /// A configuration in which no frame is due during a check.
     pub(crate) fn quiet(&self) -> Config {
         self.paced(QUIET_US)
     }
 
-    /// A frame each `interval_us`, as near as the device can.
+    /// A configuration with the interval `interval_us`, within the bounds of the device.
     pub(crate) fn paced(&self, interval_us: u32) -> Config {
         let (min, max) = (self.info.interval_us_min, self.info.interval_us_max);
         Config { interval_us: interval_us.min(max).max(min), ..self.shape() }
     }
 
-    /// Frames that are lost: nobody takes the few there are room for.
+    /// A configuration of 4 slots that soon loses frames without a reader.
     pub(crate) fn dropping(&self) -> Config {
         Config { slots: 4, policy: Policy::Drop as u32, ..self.paced(1000) }
     }
@@ -148,7 +149,7 @@ impl Target {
         Attributes::of(self.info.device)
     }
 
-    /// The path of an attribute.
+    /// The path of an attribute in sysfs.
     pub(crate) fn attribute(&self, name: &str) -> String {
         format!("/sys/class/misc/dmaframe{}/{name}", self.info.device)
     }
@@ -161,24 +162,24 @@ impl Target {
         })
     }
 
-    /// Goes on only as root.
+    /// Skips the check unless this program runs as root.
     pub(crate) fn need_root(&self) -> Outcome {
         if self.root { Ok(()) } else { skipped("needs root") }
     }
 
-    /// Whether settings can have been changed.
+    /// Whether this program runs as root, and so may have changed settings.
     pub(crate) fn is_root(&self) -> bool {
         self.root
     }
 
-    /// Goes on only with CAP_NET_ADMIN.
+    /// Skips the check unless this program has CAP_NET_ADMIN.
     pub(crate) fn need_net_admin(&self) -> Outcome {
         if self.net_admin { Ok(()) } else { skipped("needs CAP_NET_ADMIN") }
     }
 
-    /// Goes on as a user without any rights, if we are not one already. A check is a process of
-    /// its own, so that nobody else loses them.
-    pub(crate) fn become_nobody(&self) -> Outcome {
+    /// Continues as a user without rights. This affects only the current check, which runs in a
+    /// process of its own.
+    pub(crate) fn drop_rights(&self) -> Outcome {
         if self.root {
             let drop_all = || {
                 setgroups(&[])?;

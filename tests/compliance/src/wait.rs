@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bounded waits.
+//! Waits with a limit.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::Pid;
@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Something did not come in time.
+/// The limit of a wait has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOut {
     what: String,
@@ -17,17 +17,17 @@ pub struct TimedOut {
 
 impl fmt::Display for TimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waited {:?} in vain for: {}", self.limit, self.what)
+        write!(f, "waited {:?} without success for: {}", self.limit, self.what)
     }
 }
 
 impl std::error::Error for TimedOut {}
 
-/// Looks again and again until `look` has something.
+/// Calls `look` repeatedly until it returns a value.
 ///
 /// # Errors
 ///
-/// After `limit`, that `what` did not come.
+/// After `limit`; the error contains `what`.
 pub fn until<T>(
     limit: Duration,
     what: &str,
@@ -45,7 +45,7 @@ pub fn until<T>(
     }
 }
 
-/// What poll(2) reports at once, or when it is woken within `limit`; empty if it is not.
+/// Waits in poll(2) for at most `limit`. Returns its events, or none if nothing woke it.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub fn readable(file: impl AsFd, limit: Duration) -> nix::Result<PollFlags> {
     let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN | PollFlags::POLLRDNORM)];
     let asked = Instant::now();
     poll(&mut fds, PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX))?;
-    // At the end of its time it looks once more, and would hide that nobody woke it.
+    // After a timeout poll(2) reports the current events, as if something had woken it.
     if !limit.is_zero() && asked.elapsed() >= limit {
         return Ok(PollFlags::empty());
     }
@@ -65,11 +65,11 @@ pub fn readable(file: impl AsFd, limit: Duration) -> nix::Result<PollFlags> {
 ///
 /// # Errors
 ///
-/// If it does not within `limit`.
+/// If the thread does not sleep within `limit`.
 pub fn asleep(limit: Duration, tid: Pid) -> Result<(), TimedOut> {
     until(limit, "a thread to fall asleep", || {
         let stat = std::fs::read_to_string(format!("/proc/self/task/{tid}/stat")).ok()?;
-        // The name before may hold anything; the state is the letter after its bracket.
+        // The name in parentheses may contain anything; the state follows the last parenthesis.
         let (_, rest) = stat.rsplit_once(") ")?;
         rest.starts_with('S').then_some(())
     })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Generic netlink, byte by byte: any request, and what came back as it is on the wire.
+//! Generic netlink messages without the library: any request, and the bytes of the answer.
 
 use crate::outcome::{Outcome, failed};
 use crate::target::LIMIT;
@@ -28,14 +28,14 @@ const HEADER: usize = 16;
 const GENERIC_HEADER: usize = 4;
 const ACK_WORDS: u16 = 1;
 
-/// Attributes as they are on the wire.
+/// Attribute types and values.
 pub(crate) type Attributes = Vec<(u16, Vec<u8>)>;
 
 /// One message of an answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) command: u8,
-    /// Whether more messages follow it.
+    /// Whether NLM_F_MULTI is set.
     pub(crate) multi: bool,
     pub(crate) attributes: Attributes,
 }
@@ -50,13 +50,13 @@ impl Answer {
             .ok_or_else(|| failed(format!("got no attribute {kind:?}")))
     }
 
-    /// A number of four bytes, or for a `uint` of eight.
+    /// A number of four bytes, or of eight for a `uint`.
     pub(crate) fn number(&self, kind: Attribute) -> Outcome<u64> {
         let value = self.value(kind)?;
         number(value).ok_or_else(|| failed(format!("got {value:x?} for {kind:?}")))
     }
 
-    /// A string, which ends with its NUL.
+    /// A string, which must end with a NUL byte.
     pub(crate) fn text(&self, kind: Attribute) -> Outcome<String> {
         let value = self.value(kind)?;
         match value.split_last() {
@@ -74,14 +74,14 @@ fn number(value: &[u8]) -> Option<u64> {
     }
 }
 
-/// An error, and the kernel's words for it.
+/// An error, and the message of its extended acknowledgement.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) errno: Errno,
     pub(crate) words: Option<String>,
 }
 
-/// A socket that knows the family.
+/// A socket and the numbers of the family.
 #[derive(Debug)]
 pub(crate) struct Wire {
     socket: Socket,
@@ -94,7 +94,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Finds the family.
+    /// Opens a socket and looks up the family.
     pub(crate) fn connect() -> Outcome<Self> {
         let mut socket = Socket::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
@@ -128,7 +128,7 @@ impl Wire {
         Ok(wire)
     }
 
-    /// One request, answered or refused.
+    /// Sends a request and returns the answer or the error.
     pub(crate) fn request(
         &mut self,
         command: u8,
@@ -137,7 +137,7 @@ impl Wire {
         self.ask(command, ACK, given)
     }
 
-    /// All of them.
+    /// Sends a dump request and returns all messages or the error.
     pub(crate) fn dump(&mut self, command: u8) -> Outcome<Result<Vec<Answer>, Refusal>> {
         self.ask(command, DUMP, &[])
     }
@@ -221,7 +221,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// The words of an extended acknowledgement, which follow the request that it repeats.
+    /// The message of an extended acknowledgement. It follows the repeated request.
     fn words(&self) -> Option<String> {
         if self.flags & TLVS == 0 {
             return None;
@@ -238,13 +238,13 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The attributes in `bytes`, up to the first that is none.
+/// Parses the attributes in `bytes`, up to the first invalid one.
 fn attributes(mut bytes: &[u8]) -> Attributes {
     let mut all = Vec::new();
     while let Some(&[a, b, c, d]) = bytes.first_chunk() {
         let length = usize::from(u16::from_ne_bytes([a, b]));
         let Some(value) = bytes.get(4..length) else { break };
-        // Without the flags for nests and byte order.
+        // Masks the flags for nesting and byte order.
         all.push((u16::from_ne_bytes([c, d]) & 0x3fff, value.to_vec()));
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Goes on with a stream that somebody else has started, in an open file that it was given.
+//! Continues a stream that another process started, on an open file that this process got from it.
 //!
-//! `continue_stream inherited DESCRIPTOR` has the file itself, `continue_stream received DESCRIPTOR` a socket on which it
-//! comes; both descriptors stand as they were before exec(2). Each line of input is a command:
+//! With `continue_stream inherited DESCRIPTOR` the descriptor, which survived exec(2), is the file.
+//! With `continue_stream received DESCRIPTOR` it is a socket on which the file arrives. Each line of
+//! input is a command:
 //!
-//! - `read N`, `map N` and `fork N` take N frames: by read(2), in place, or in place in a child that
-//!   has inherited the mapping. Every byte is checked; the answer is the sequence numbers of the
-//!   first and after the last.
-//! - `bequeath` leaves a child that has nothing but a mapping; the answer is its process id.
+//! - `read N`, `map N` and `fork N` take N frames: with read(2), from the mapping, or from the
+//!   mapping in a forked child. Every byte is checked. The answer is the sequence number of the
+//!   first frame and the one after the last frame.
+//! - `keep-mapping` forks a child that keeps a mapping and no file. The answer is its process id.
 //!
-//! At the end of input it ends.
+//! The program ends at the end of input.
 
 use dmaframe_abi::frame::parse;
 use dmaframe_abi::ring::{Consumer, MAP_CONSUMER, MAP_META, MAP_SLOTS};
@@ -38,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: continue_stream inherited|received DESCRIPTOR".into());
     };
     let descriptor: RawFd = descriptor.parse()?;
-    // SAFETY: whoever ran this program left the descriptor open for it.
+    // SAFETY: the test left the descriptor open for this program, which alone uses it.
     let given = unsafe { OwnedFd::from_raw_fd(descriptor) };
     let file = if how == "received" {
         let socket = UnixDatagram::from(given);
@@ -53,8 +54,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             Some(("read", frames)) => read(&raw, frames.parse()?)?.answer(),
             Some(("map", frames)) => Mapped::of(&raw)?.take(&raw, frames.parse()?)?.answer(),
             Some(("fork", frames)) => fork(&raw, frames.parse()?)?,
-            None if line == "bequeath" => bequeath(&raw)?,
-            _ => return Err(format!("{line} is no command").into()),
+            None if line == "keep-mapping" => keep_mapping(&raw)?,
+            _ => return Err(format!("unknown command {line}").into()),
         };
         let mut out = stdout();
         writeln!(out, "{answer}")?;
@@ -63,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What was taken from a stream in its midst.
+/// Frames taken from the middle of a stream.
 #[derive(Default)]
 struct Taken {
     first: u64,
@@ -132,7 +133,7 @@ impl Mapped {
     }
 }
 
-/// Takes the frames in a child, with what the parent had mapped.
+/// Takes the frames in a forked child, through the mapping of the parent.
 fn fork(raw: &Raw, frames: u64) -> Result<String, Box<dyn Error>> {
     let mapped = Mapped::of(raw)?;
     let (mut answer, mut told) = UnixStream::pair()?;
@@ -155,17 +156,17 @@ fn fork(raw: &Raw, frames: u64) -> Result<String, Box<dyn Error>> {
     }
 }
 
-/// Leaves a child that holds on to a mapping, and to nothing else.
-fn bequeath(raw: &Raw) -> Result<String, Box<dyn Error>> {
+/// Forks a child that keeps one mapping and closes everything else.
+fn keep_mapping(raw: &Raw) -> Result<String, Box<dyn Error>> {
     let mapped = Mapped::of(raw)?;
     // SAFETY: this process has one thread.
     match unsafe { unistd::fork() }? {
         ForkResult::Child => {
             let page = mapped.page;
             drop((mapped.meta, mapped.slots));
-            // SAFETY: the descriptor is this child's own; nothing here uses it any more.
+            // SAFETY: nothing in this child uses the descriptor any more.
             unsafe { libc::close(raw.as_fd().as_raw_fd()) };
-            // The pipes are the test's: their end is the end of this program's parent.
+            // The test waits for the end of these pipes.
             for descriptor in 0..3 {
                 // SAFETY: as above.
                 unsafe { libc::close(descriptor) };

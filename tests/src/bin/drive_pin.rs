@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Drives a pin through the gpio character device, and knows nothing of dmaframe.
+//! Drives a pin through the gpio character device, without dmaframe.
 //!
-//! `drive_pin CHIP LINE` sets the line to each level that it reads, 0 or 1, one a line, and answers with
-//! the same once it is set.
+//! `drive_pin CHIP LINE` reads levels from its input, 0 or 1, one on each line. It sets the pin to
+//! each and then prints the level.
 
 use gpiocdev::Request;
 use gpiocdev::line::Value;

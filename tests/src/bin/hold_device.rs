@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Goes as far with a device as it is told, says so, and stays there until it is killed.
+//! Brings a device into a state, prints `ready`, and stays there until it is killed.
 //!
 //! `hold_device DEVICE PHASE`, where PHASE is one of [`PHASES`].
 
@@ -15,7 +15,7 @@ use std::io::{Read, Write, stdout};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// What is done in a phase. It never comes back.
+/// Runs a phase. It never returns `Ok`.
 type Phase = fn(&str) -> Result<(), Box<dyn Error>>;
 
 const PHASES: [(&str, Phase); 12] = [
@@ -46,14 +46,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     phase(&arguments[1])
 }
 
-fn say_so() -> Result<(), Box<dyn Error>> {
+fn report_ready() -> Result<(), Box<dyn Error>> {
     let mut out = stdout();
-    writeln!(out, "there")?;
+    writeln!(out, "ready")?;
     Ok(out.flush()?)
 }
 
 fn stay() -> Result<(), Box<dyn Error>> {
-    say_so()?;
+    report_ready()?;
     loop {
         sleep(Duration::from_secs(3600));
     }
@@ -70,7 +70,7 @@ fn configured(device: &str) -> Result<(), Box<dyn Error>> {
     stay()
 }
 
-/// All three regions of a ring.
+/// Maps all three regions of a ring.
 fn map(raw: &Raw, made: &Config) -> Result<[Mapping; 3], Box<dyn Error>> {
     Ok([
         Mapping::read_only(raw, MAP_META, PAGE)?,
@@ -83,7 +83,7 @@ fn mapped(device: &str) -> Result<(), Box<dyn Error>> {
     let raw = Raw::try_open(device, 0)?;
     let made = raw.configure(GOOD)?;
     let _mappings = map(&raw, &made)?;
-    // A mapping alone keeps the file.
+    // The mappings alone keep the device open.
     drop(raw);
     stay()
 }
@@ -103,7 +103,7 @@ fn stopped(device: &str) -> Result<(), Box<dyn Error>> {
 
 fn poll(device: &str) -> Result<(), Box<dyn Error>> {
     let (raw, _) = Raw::streaming(device, QUIET);
-    say_so()?;
+    report_ready()?;
     loop {
         wait::wake(&raw);
     }
@@ -111,15 +111,15 @@ fn poll(device: &str) -> Result<(), Box<dyn Error>> {
 
 fn read(device: &str) -> Result<(), Box<dyn Error>> {
     let (raw, _) = Raw::streaming(device, QUIET);
-    say_so()?;
+    report_ready()?;
     (&mut raw.file()).read_exact(&mut [0; 1 << 20])?;
-    Err("a minute has passed".into())
+    Err("read returned without a frame being due".into())
 }
 
 fn reading(device: &str) -> Result<(), Box<dyn Error>> {
     let (raw, _) = Raw::streaming(device, GOOD);
     let mut frames = vec![0; 1 << 16];
-    say_so()?;
+    report_ready()?;
     while (&mut raw.file()).read(&mut frames)? > 0 {}
     Err("the stream ended".into())
 }
@@ -135,10 +135,10 @@ fn frames_in_hand(device: &str) -> Result<(), Box<dyn Error>> {
 
 fn configuring(device: &str) -> Result<(), Box<dyn Error>> {
     let raw = Raw::try_open(device, 0)?;
-    say_so()?;
+    report_ready()?;
     loop {
         raw.configure(GOOD)?;
-        // Slots of several blocks: there is much to be made and undone.
+        // Slots of several blocks take long to allocate and to free.
         raw.configure(Config { frame_bytes: 5 << 20, slots: 2, ..GOOD })?;
     }
 }
@@ -146,7 +146,7 @@ fn configuring(device: &str) -> Result<(), Box<dyn Error>> {
 fn starting_and_stopping(device: &str) -> Result<(), Box<dyn Error>> {
     let raw = Raw::try_open(device, 0)?;
     raw.configure(GOOD)?;
-    say_so()?;
+    report_ready()?;
     loop {
         raw.request(uapi::START, 0)?;
         raw.request(uapi::STOP, 0)?;
@@ -155,7 +155,7 @@ fn starting_and_stopping(device: &str) -> Result<(), Box<dyn Error>> {
 
 fn mapping(device: &str) -> Result<(), Box<dyn Error>> {
     let (raw, made) = Raw::streaming(device, Config { frame_bytes: 1 << 20, slots: 4, ..GOOD });
-    say_so()?;
+    report_ready()?;
     loop {
         map(&raw, &made)?;
     }

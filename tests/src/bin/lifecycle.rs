@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The life cycle under load, as long as one likes.
+//! The life cycle under load, for any number of cycles.
 //!
-//! `lifecycle --unbind N --reload N --seed S` does so many cycles and prints what was seen.
-//! `lifecycle load ROLE DEVICE SEED` is one process of its load.
+//! `lifecycle --unbind N --reload N --seed S` runs the cycles and prints what was seen.
+//! `lifecycle load ROLE DEVICE SEED` is one process of the load.
 
 use dmaframe_tests::BoardLock;
 use dmaframe_tests::lifecycle::{Plan, run, serve};

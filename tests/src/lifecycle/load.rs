@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a process of the load does until it is told to end.
+//! The load processes, which run until a signal ends them.
 
-use super::{REST, Random};
+use super::PAUSE;
 use crate::frames::{Account, SHAPE};
 use crate::mapping::{Mapping, PAGE};
 use crate::raw::Raw;
-use crate::{DEVICES, wait};
+use crate::{DEVICES, Random, wait};
 use dmaframe::netlink::Client;
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, Error, Policy, Shape, pattern};
@@ -29,11 +29,11 @@ use std::task::Poll;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// From one short sleep to the next.
+/// A short sleep.
 const TICK: Duration = Duration::from_millis(2);
 const POLL_MS: u8 = 20;
-/// Processes that look at rings of devices that are gone.
-const LOOKERS_MAX: usize = 4;
+/// The most processes that keep mappings of rings.
+const WATCHERS_MAX: usize = 4;
 
 const SHAPES: [Shape; 4] = [
     SHAPE,
@@ -42,48 +42,48 @@ const SHAPES: [Shape; 4] = [
     Shape { frame_bytes: 64, slots: 4, policy: Policy::Drop, interval_us: 2_000, ..SHAPE },
 ];
 
-/// Plays `role` on `device` until a signal ends it.
+/// Runs `role` on `device` until a signal ends the process.
 ///
 /// # Panics
 ///
-/// If the driver does not behave; there is no such role.
+/// If the driver misbehaves, or `role` is unknown.
 pub fn serve(role: &str, device: usize, seed: u64) {
-    let mut random = Random::new(seed);
-    let mut lookers = Vec::new();
+    let mut random = Random::new(seed, 0);
+    let mut watchers = Vec::new();
     loop {
-        if resting() {
-            // They hold the module.
-            lookers.drain(..).for_each(|looker| reap(looker, WaitPidFlag::empty()));
+        if paused() {
+            // Their mappings keep the module in use.
+            watchers.drain(..).for_each(|watcher| reap(watcher, WaitPidFlag::empty()));
             sleep(TICK);
             continue;
         }
         let shape = SHAPES[random.below(SHAPES.len() as u64) as usize];
         let frames = 200 + random.below(5_000);
         let ended = match role {
-            "stream" => stream(DEVICES[device], shape, frames, &mut lookers),
-            "read" => read(DEVICES[device], shape, frames, &mut lookers),
-            "ask" => ask(),
+            "stream" => stream(DEVICES[device], shape, frames, &mut watchers),
+            "read" => read(DEVICES[device], shape, frames, &mut watchers),
+            "query" => query(),
             _ => panic!("there is no role {role}"),
         };
         if !ended {
             sleep(TICK);
         }
-        if lookers.len() > LOOKERS_MAX {
-            reap(lookers.remove(0), WaitPidFlag::empty());
+        if watchers.len() > WATCHERS_MAX {
+            reap(watchers.remove(0), WaitPidFlag::empty());
         }
     }
 }
 
-fn resting() -> bool {
-    Path::new(REST).exists()
+fn paused() -> bool {
+    Path::new(PAUSE).exists()
 }
 
-fn say(name: &str, number: u64) {
+fn print_count(name: &str, number: u64) {
     println!("{name}={number}");
 }
 
-/// Streams by the library. False when the device is not to be had now.
-fn stream(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool {
+/// Streams with the library. Returns false if the device is not available now.
+fn stream(path: &str, shape: Shape, frames: u64, watchers: &mut Vec<Pid>) -> bool {
     let begun = Device::open(path).and_then(|device| device.configure(shape));
     let mut stream = match begun {
         Ok(stream) => stream,
@@ -95,11 +95,11 @@ fn stream(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool
         Err(Error::Gone { .. }) => return false,
         Err(error) => panic!("{error}"),
     }
-    let watchers = watch(&stream, shape, lookers);
+    let watchers = watch(&stream, shape, watchers);
     let mut account = Account::of(&stream, shape);
     let mut drained = false;
     let gone = loop {
-        if account.frames >= frames || account.frames % 16 == 0 && resting() {
+        if account.frames >= frames || account.frames % 16 == 0 && paused() {
             break match stream.stop() {
                 Ok(()) => false,
                 Err(Error::Gone { .. }) => true,
@@ -108,7 +108,7 @@ fn stream(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool
         }
         match stream.next_timeout(Duration::from_millis(POLL_MS.into())) {
             Ok(Poll::Ready(Some(frame))) => account.take(frame.header(), &frame),
-            Ok(Poll::Ready(None)) => panic!("the stream ended, and nobody had stopped it"),
+            Ok(Poll::Ready(None)) => panic!("the stream ended without a stop"),
             Ok(Poll::Pending) => {}
             Err(Error::Gone { .. }) => {
                 drained = true;
@@ -124,8 +124,8 @@ fn stream(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool
     true
 }
 
-/// Reads by read(2).
-fn read(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool {
+/// Streams with read(2). Returns false if the device is not available now.
+fn read(path: &str, shape: Shape, frames: u64, watchers: &mut Vec<Pid>) -> bool {
     let raw = match Raw::try_open(path, 0) {
         Ok(raw) => raw,
         Err(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO | Errno::EBUSY) => return false,
@@ -137,11 +137,11 @@ fn read(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool {
         Err(Errno::ENODEV) => return false,
         Err(errno) => panic!("{path}: {errno}"),
     };
-    let watchers = watch(&raw, shape, lookers);
+    let watchers = watch(&raw, shape, watchers);
     let mut account = Account::new(shape, stats.stream);
     let mut bytes = vec![0; 1 << 16];
     let gone = loop {
-        if account.frames >= frames || resting() {
+        if account.frames >= frames || paused() {
             break match raw.request(uapi::STOP, 0) {
                 Ok(()) => false,
                 Err(Errno::ENODEV) => true,
@@ -149,7 +149,7 @@ fn read(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool {
             };
         }
         match (&mut raw.file()).read(&mut bytes) {
-            Ok(0) => panic!("the stream ended, and nobody had stopped it"),
+            Ok(0) => panic!("the stream ended without a stop"),
             Ok(count) => account.take_bytes(&bytes[..count]),
             Err(error) if error.raw_os_error() == Some(Errno::ENODEV as i32) => break true,
             Err(error) => panic!("read: {error}"),
@@ -159,34 +159,34 @@ fn read(path: &str, shape: Shape, frames: u64, lookers: &mut Vec<Pid>) -> bool {
     true
 }
 
-/// The holder's part of a stream is over: those who poll it see that too.
+/// Ends a stream: the process that polls it must notice.
 fn end(gone: bool, account: &Account, poller: Pid) {
-    say("frames", account.frames);
-    say("lost", account.lost);
-    say(if gone { "gone" } else { "stopped" }, 1);
+    print_count("frames", account.frames);
+    print_count("lost", account.lost);
+    print_count(if gone { "gone" } else { "stopped" }, 1);
     reap(poller, WaitPidFlag::empty());
 }
 
-/// Forks two processes that share the open file: one polls it, one looks at what is mapped.
-fn watch(file: &impl AsFd, shape: Shape, lookers: &mut Vec<Pid>) -> Pid {
+/// Forks two processes that share the open file: one polls it, one maps the ring. Returns the first.
+fn watch(file: &impl AsFd, shape: Shape, watchers: &mut Vec<Pid>) -> Pid {
     let raw = Raw::from(File::from(file.as_fd().try_clone_to_owned().unwrap()));
-    lookers.retain(|&looker| {
-        let ended = waitpid(looker, Some(WaitPidFlag::WNOHANG)).unwrap();
+    watchers.retain(|&watcher| {
+        let ended = waitpid(watcher, Some(WaitPidFlag::WNOHANG)).unwrap();
         judge(ended) == WaitStatus::StillAlive
     });
-    lookers.push(fork_off(|| look(&raw, shape)));
+    watchers.push(fork_off(|| watch_ring(&raw, shape)));
     fork_off(|| poll_until_end(&raw, shape.interval_us == 0))
 }
 
-/// Runs `work` in a process that shares all open files with this one and ends with it.
+/// Runs `work` in a forked process, which ends with this one.
 fn fork_off(work: impl FnOnce()) -> Pid {
     let parent = nix::unistd::getpid();
-    // SAFETY: no process of the load has a second thread.
+    // SAFETY: load processes have a single thread.
     match unsafe { fork() }.unwrap() {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
             set_pdeathsig(Signal::SIGTERM).unwrap();
-            // What the parent holds is not dropped here: dropping a stream stops it.
+            // Exits without dropping what the parent holds: dropping a stream stops it.
             let worked = getppid() == parent && catch_unwind(AssertUnwindSafe(work)).is_ok();
             std::process::exit(i32::from(!worked));
         }
@@ -205,8 +205,8 @@ fn judge(status: WaitStatus) -> WaitStatus {
     status
 }
 
-/// What the driver says of the stream: `None` once the device is gone.
-fn state_of(raw: &Raw) -> Option<bool> {
+/// Whether the stream runs; `None` once the device is gone.
+fn is_running(raw: &Raw) -> Option<bool> {
     match raw.exchange(uapi::GET_STATS, Stats::default()) {
         Ok(stats) => {
             assert_eq!(stats.fault, Fault::None as u32);
@@ -217,19 +217,19 @@ fn state_of(raw: &Raw) -> Option<bool> {
     }
 }
 
-/// poll(2), until the device is gone or the stream stopped.
+/// Polls until the device is gone or the stream is stopped.
 fn poll_until_end(raw: &Raw, for_input: bool) {
     let asked = if for_input { PollFlags::POLLIN } else { PollFlags::empty() };
     loop {
-        // Before it is polled: what is gone now was gone then.
-        let state = state_of(raw);
+        // Before poll(2), so that a device that is gone here is gone there too.
+        let state = is_running(raw);
         let mut fds = [PollFd::new(raw.as_fd(), asked)];
         poll(&mut fds, POLL_MS).unwrap();
         let events = fds[0].revents().unwrap();
         if events.contains(PollFlags::POLLHUP) {
             assert!(events.contains(PollFlags::POLLERR), "{events:?}");
-            assert_eq!(state_of(raw), None);
-            say("hung_up", 1);
+            assert_eq!(is_running(raw), None);
+            print_count("hung_up", 1);
             return;
         }
         match state {
@@ -243,8 +243,8 @@ fn poll_until_end(raw: &Raw, for_input: bool) {
     }
 }
 
-/// Looks at the mapped ring; when the device is gone, that it stays as it is.
-fn look(raw: &Raw, shape: Shape) {
+/// Reads the mapped ring, and once the device is gone checks that the ring stays as it is.
+fn watch_ring(raw: &Raw, shape: Shape) {
     let mapped = (|| {
         let config = raw.exchange(uapi::GET_CONFIG, Config::default())?;
         let bytes = config.slots_bytes as usize;
@@ -254,22 +254,22 @@ fn look(raw: &Raw, shape: Shape) {
     })();
     let (page, consumer, slots, config) = match mapped {
         Ok(mapped) => mapped,
-        // Its stream, and all that was configured, went with the device.
-        Err(Errno::ENODEV) => return say("gone_unmapped", 1),
+        // The device went before the ring could be mapped.
+        Err(Errno::ENODEV) => return print_count("gone_unmapped", 1),
         Err(errno) => panic!("mmap: {errno}"),
     };
     let meta = page.meta();
     let stride = config.slot_stride as usize;
     let mut at = 0;
     while meta.flags.load(Acquire) & DETACHED == 0 {
-        if meta.flags.load(Acquire) & STOPPED != 0 && state_of(raw) == Some(false) {
+        if meta.flags.load(Acquire) & STOPPED != 0 && is_running(raw) == Some(false) {
             return;
         }
         slots.copy(at, stride);
         at = (at + stride) % config.slots_bytes as usize;
         sleep(TICK);
     }
-    assert_eq!(state_of(raw), None, "detached, but not gone");
+    assert_eq!(is_running(raw), None, "the ring is detached, but the device is not gone");
 
     let all = config.slots_bytes as usize;
     let before = (page.copy(0, PAGE), slots.copy(0, all));
@@ -281,29 +281,29 @@ fn look(raw: &Raw, shape: Shape) {
         let slot = (index % shape.slots) as usize * stride;
         let (header, payload) = parse(&before.1[slot..slot + stride]).unwrap();
         let wrong = pattern::mismatch(&reference, header.sequence.get(), payload);
-        assert_eq!(wrong, None, "frame {} of a ring that is left", header.sequence.get());
-        say("frozen_frames", 1);
+        assert_eq!(wrong, None, "frame {} of a detached ring", header.sequence.get());
+        print_count("frozen_frames", 1);
         index = index.wrapping_add(1);
     }
-    // Until the device is back and streams into another ring, unless that is not to be waited for.
+    // Waits a while for the device to come back and stream into another ring.
     let mut bound = false;
     for _ in 0..100 {
         bound = super::running(0) && super::running(1);
-        if bound || resting() {
+        if bound || paused() {
             break;
         }
         sleep(TICK);
     }
     let after = (page.copy(0, PAGE), slots.copy(0, all));
-    assert!(before == after, "a ring that is left has changed");
+    assert!(before == after, "a detached ring has changed");
     assert_eq!(raw.request(uapi::START, 0), Err(Errno::ENODEV));
     assert!(wait::events(raw).contains(PollFlags::POLLHUP));
-    say("frozen", 1);
-    say("frozen_across_bind", bound.into());
+    print_count("frozen", 1);
+    print_count("frozen_across_bind", bound.into());
 }
 
-/// Reads and writes attributes, asks by netlink, hears events.
-fn ask() -> bool {
+/// Reads and writes attributes, sends netlink requests and receives events.
+fn query() -> bool {
     let attributes = [Attributes::of(0), Attributes::of(1)];
     let connected = Client::connect().and_then(|client| {
         let mut asking = Client::connect()?;
@@ -314,7 +314,7 @@ fn ask() -> bool {
     let (mut client, mut events) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            refused(&error);
+            expect_refusal(&error);
             return false;
         }
     };
@@ -324,17 +324,17 @@ fn ask() -> bool {
             for attribute in Attribute::ALL {
                 match device.read(attribute) {
                     Ok(_) => answers += 1,
-                    Err(error) => refused(&error),
+                    Err(error) => expect_refusal(&error),
                 }
             }
             if let Err(error) = device.write(Attribute::IntervalUs, 0) {
-                refused(&error);
+                expect_refusal(&error);
             }
         }
         for asked in [client.device(0).map(drop), client.devices().map(drop)] {
             match asked {
                 Ok(()) => answers += 1,
-                Err(error) => refused(&error),
+                Err(error) => expect_refusal(&error),
             }
         }
         match events.next_timeout(TICK) {
@@ -343,13 +343,13 @@ fn ask() -> bool {
             Err(error) => panic!("{error}"),
         }
     }
-    say("answers", answers);
-    say("events", heard);
+    print_count("answers", answers);
+    print_count("events", heard);
     true
 }
 
-/// Answers that a device in use, or one that comes and goes, may give.
-fn refused(error: &Error) {
+/// Panics unless the error is one of a device that is in use or gone.
+fn expect_refusal(error: &Error) {
     let errno = match error {
         Error::NoFamily => Errno::ENOENT,
         Error::Refused { errno, .. } => *errno,

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel holds when nothing runs.
+//! The memory, tasks and interrupts that the kernel uses while nothing runs.
 
 use super::Figures;
 use crate::mapping::PAGE;
 use crate::wait;
 use std::fs;
 
-/// Lines of /proc/meminfo whose growth would be a leak; MemFree is compared by itself.
+/// Lines of /proc/meminfo whose growth means a leak. MemFree is compared separately.
 const GROWING: [&str; 4] = ["SUnreclaim", "KernelStack", "PageTables", "VmallocUsed"];
-/// What the allocators may hold back: slabs that are partly used. A ring that leaked is 128 KiB and
-/// more, a channel of a bound device another 64 KiB.
+/// What the allocators may keep in partly used slabs. A leaked ring is at least 128 KiB, a leaked
+/// channel of a bound device 64 KiB.
 const SLACK_KIB: i64 = 3 << 10;
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    /// MemFree, and the pages that each processor has put aside for its next allocations.
+    /// MemFree and the pages in the lists of each processor.
     free: i64,
     growing: [i64; GROWING.len()],
     tasks: usize,
@@ -22,12 +22,12 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// The numbers once they have come to rest.
+    /// Waits until free memory stays the same, and returns the numbers.
     pub(super) fn settled() -> Self {
         let mut last = i64::MIN;
         wait::until("free memory to settle", || {
             fs::write("/proc/sys/vm/drop_caches", "3").unwrap();
-            // Memory is given back a grace period later, and by workers.
+            // The kernel frees memory after a grace period, and in workers.
             std::thread::sleep(std::time::Duration::from_millis(500));
             let now = Self::now();
             let still = (now.free - last).abs() <= 64;
@@ -52,7 +52,7 @@ impl Memory {
                 .unwrap()
                 .filter(|entry| numbered(&entry.as_ref().unwrap().file_name()))
                 .filter(|entry| {
-                    // Workers come and go as the kernel likes.
+                    // The kernel starts and ends workers at any time.
                     let comm = entry.as_ref().unwrap().path().join("comm");
                     !fs::read_to_string(comm).unwrap_or_default().starts_with("kworker")
                 })
@@ -61,18 +61,18 @@ impl Memory {
         }
     }
 
-    /// Notes the differences.
+    /// Adds the differences to `figures`.
     ///
     /// # Panics
     ///
-    /// If more is held than before.
+    /// If the kernel uses more than before.
     pub(super) fn compare(&self, after: &Self, figures: &mut Figures) {
         let lost = self.free - after.free;
         figures.add("free_lost_KiB", lost);
         for (index, name) in GROWING.iter().enumerate() {
             figures.add(&format!("{name}_grown_KiB"), after.growing[index] - self.growing[index]);
         }
-        assert!(lost <= SLACK_KIB, "{lost} KiB are gone:\n{figures}");
+        assert!(lost <= SLACK_KIB, "{lost} KiB of free memory are missing:\n{figures}");
         for (index, name) in GROWING.iter().enumerate() {
             let grown = after.growing[index] - self.growing[index];
             assert!(grown <= SLACK_KIB / 2, "{name} has grown by {grown} KiB:\n{figures}");
@@ -82,7 +82,7 @@ impl Memory {
     }
 }
 
-/// Free pages that the allocator keeps in lists of each processor's own, and does not count as free.
+/// Free pages in the lists of each processor, which the kernel does not count as free.
 fn put_aside_kib() -> i64 {
     let zones = fs::read_to_string("/proc/zoneinfo").unwrap();
     let counts = zones.lines().filter_map(|line| line.trim_start().strip_prefix("count:"));

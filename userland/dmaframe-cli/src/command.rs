@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The subcommands, and what they share: devices' names, attributes' names, Ctrl-C.
+//! The subcommands, and the parts that they share: device names, attribute names, Ctrl-C.
 
 mod check;
 mod get;
 mod info;
 mod monitor;
+mod number;
+mod output;
 mod rates;
 mod report;
 mod set;
+mod stall;
 mod stream;
 
 use clap::{Parser, Subcommand};
@@ -31,7 +34,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
     after_help = "Exit status: 0 success, 1 failure, 2 wrong usage.\n\n\
         Examples:\n  \
         dmaframe info\n  \
-        dmaframe stream --frames 1000 --frame-bytes 65536 --verify\n  \
+        dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
         dmaframe get --device 0 state\n  \
         dmaframe set source=systimer interval-us=1000 policy=drop\n  \
         dmaframe monitor"
@@ -66,27 +69,32 @@ pub(crate) fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-/// One line on standard output, whose end may be closed.
+/// Prints one line on standard output, whose reader may have gone.
 fn print(line: impl std::fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
 }
 
-/// A device node by path, name or number.
+/// The path of a device node, from a path, a name or a number.
 fn device_path(given: &str) -> Result<PathBuf, String> {
+    if given.is_empty() {
+        return Err(EXPECTED_DEVICE.to_owned());
+    }
     Ok(match device_number(given) {
         Ok(number) => PathBuf::from(format!("/dev/dmaframe{number}")),
         Err(_) => PathBuf::from(given),
     })
 }
 
-/// A device's number by number, name or path of the node.
+/// The number of a device, from a number, a name or the path of its node.
 fn device_number(given: &str) -> Result<u32, String> {
     let name = given.strip_prefix("/dev/").unwrap_or(given);
     let number = name.strip_prefix("dmaframe").unwrap_or(name);
-    number.parse().map_err(|_| "expected a number, such as 0, or dmaframe0".to_owned())
+    number.parse().map_err(|_| EXPECTED_DEVICE.to_owned())
 }
+
+const EXPECTED_DEVICE: &str = "expected a device, such as 0, dmaframe0 or /dev/dmaframe0";
 
 fn policy(given: &str) -> Result<Policy, String> {
     [Policy::Backpressure, Policy::Drop]
@@ -95,7 +103,7 @@ fn policy(given: &str) -> Result<Policy, String> {
         .ok_or_else(|| "expected backpressure or drop".to_owned())
 }
 
-/// Becomes true at Ctrl-C or SIGTERM; a second one ends the program at once.
+/// A flag that Ctrl-C or SIGTERM sets. A second signal ends the program at once.
 fn interrupted() -> io::Result<Arc<AtomicBool>> {
     use signal_hook::consts::{SIGINT, SIGTERM};
     let flag = Arc::new(AtomicBool::new(false));
@@ -106,8 +114,8 @@ fn interrupted() -> io::Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// The attributes' names, in the order in which they are shown.
-const ATTRIBUTES: [&str; 15] = [
+/// The names of the attributes, in the order in which they are shown.
+const ATTRIBUTES: [&str; 31] = [
     "id",
     "name",
     "channel",
@@ -123,9 +131,25 @@ const ATTRIBUTES: [&str; 15] = [
     "errors",
     "event",
     "fault",
+    "overruns",
+    "chains",
+    "interrupts",
+    "kicks",
+    "bad-consumer",
+    "error-bits",
+    "owner-pid",
+    "owner-comm",
+    "engine",
+    "frame-bytes-max",
+    "frame-granularity",
+    "slots-max",
+    "ring-bytes-max",
+    "interval-us-min",
+    "interval-us-max",
+    "stamp-hz",
 ];
 
-/// An attribute's name; sysfs's spelling is taken too.
+/// The name of an attribute. The spelling of sysfs, with underscores, is accepted too.
 fn attribute_name(given: &str) -> Result<&'static str, String> {
     let given = given.replace('_', "-");
     ATTRIBUTES
@@ -134,7 +158,7 @@ fn attribute_name(given: &str) -> Result<&'static str, String> {
         .ok_or_else(|| format!("expected one of: {}", ATTRIBUTES.join(", ")))
 }
 
-/// The attribute of that name, if it was sent.
+/// The attribute `name`, if the kernel sent it.
 fn attribute(all: &Attributes, name: &str) -> Option<Value> {
     match name {
         "id" => all.id.map(Value::from),
@@ -152,11 +176,27 @@ fn attribute(all: &Attributes, name: &str) -> Option<Value> {
         "errors" => all.errors.map(Value::from),
         "event" => all.event.map(|event| event.name().into()),
         "fault" => all.fault.map(|fault| fault_name(fault).into()),
+        "overruns" => all.overruns.map(Value::from),
+        "chains" => all.chains.map(Value::from),
+        "interrupts" => all.interrupts.map(Value::from),
+        "kicks" => all.kicks.map(Value::from),
+        "bad-consumer" => all.bad_consumer.map(Value::from),
+        "error-bits" => all.error_bits.map(Value::from),
+        "owner-pid" => all.owner_pid.map(Value::from),
+        "owner-comm" => all.owner_comm.clone().map(Value::from),
+        "engine" => all.engine.clone().map(Value::from),
+        "frame-bytes-max" => all.frame_bytes_max.map(Value::from),
+        "frame-granularity" => all.frame_granularity.map(Value::from),
+        "slots-max" => all.slots_max.map(Value::from),
+        "ring-bytes-max" => all.ring_bytes_max.map(Value::from),
+        "interval-us-min" => all.interval_us_min.map(Value::from),
+        "interval-us-max" => all.interval_us_max.map(Value::from),
+        "stamp-hz" => all.stamp_hz.map(Value::from),
         _ => None,
     }
 }
 
-/// The fault's name, as the netlink specification has it.
+/// The name of a fault in the netlink specification.
 fn fault_name(fault: Fault) -> &'static str {
     match fault {
         Fault::None => "none",
@@ -167,7 +207,7 @@ fn fault_name(fault: Fault) -> &'static str {
     }
 }
 
-/// All attributes that were sent, in order.
+/// All attributes that the kernel sent, in order.
 fn attributes(all: &Attributes) -> impl Iterator<Item = (&'static str, Value)> {
     ATTRIBUTES.into_iter().filter_map(|name| attribute(all, name).map(|value| (name, value)))
 }
@@ -178,7 +218,7 @@ fn object(all: &Attributes) -> Value {
     )
 }
 
-/// A value as a person writes it: without quotes.
+/// A value as text, without quotes.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -200,7 +240,7 @@ mod tests {
             assert_eq!(device_path(given), Ok(PathBuf::from("/dev/dmaframe1")));
         }
         assert_eq!(device_path("/dev/null"), Ok(PathBuf::from("/dev/null")));
-        assert!(device_number("/dev/null").is_err());
+        assert!(device_number("/dev/null").is_err() && device_path("").is_err());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct Info {
 }
 
 /// What a source is: `GET_SOURCE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// Its number, as [`Shape::source`] wants it.
     pub index: u32,

@@ -20,8 +20,8 @@ pub enum Error {
         path: PathBuf,
     },
     /// Another program has the device open.
-    #[error("{} is in use by another program; stop it{}",
-        path.display(), alternatives(path, ", or use another channel: "))]
+    #[error("{} is in use by {}; stop it{}",
+        path.display(), owner(path), alternatives(path, ", or use another channel: "))]
     InUse {
         /// The node asked for.
         path: PathBuf,
@@ -168,6 +168,15 @@ pub enum Error {
     /// The kernel has no such netlink family.
     #[error("the kernel has no netlink family dmaframe; is the module loaded (modprobe dmaframe)?")]
     NoFamily,
+    /// The module is loaded, but its netlink family is not in this network namespace.
+    #[error(
+        "the netlink family dmaframe is not in this network namespace; use the initial one \
+        (nsenter --net=/proc/1/ns/net), or sysfs"
+    )]
+    Namespace,
+    /// The module was unloaded. [`Events`](crate::netlink::Events) goes on when it is loaded again.
+    #[error("the module dmaframe was unloaded; its events come again once it is loaded")]
+    Unloaded,
     /// The kernel refused a netlink request.
     #[error("{request}: {}", refusal(*errno, message.as_deref()))]
     Refused {
@@ -197,6 +206,21 @@ impl Error {
             Errno::ENODEV | Errno::ENXIO => Self::Gone { path },
             errno => Self::Request { path, request, errno },
         }
+    }
+}
+
+/// The program that has the device open, as sysfs names it.
+fn owner(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    let directory = Path::new("/sys/class/misc").join(name);
+    let read = |file| std::fs::read_to_string(directory.join(file)).unwrap_or_default();
+    let (pid, comm) = (read("owner_pid"), read("owner_comm"));
+    let (pid, comm) = (pid.trim_end(), comm.trim_end());
+    match pid {
+        _ if comm.is_empty() => "another program".to_owned(),
+        "0" => format!("another program, {comm}"),
+        pid if pid == std::process::id().to_string() => "this program itself".to_owned(),
+        pid => format!("another program, {comm} (pid {pid})"),
     }
 }
 

@@ -47,7 +47,7 @@ const STRESS_NG: &str = include_str!("../../guest/add-stress-ng");
 /// A program that can be added to the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Addition {
-    /// Python and the kernel's netlink client
+    /// Python 3 and the kernel's netlink client, ynl
     Python,
     /// stress-ng
     StressNg,
@@ -65,7 +65,8 @@ impl Addition {
     fn recipe(self) -> Recipe {
         match self {
             Self::Python => {
-                Recipe { name: "python", packages: &["python3", "python3-yaml"], assemble: PYTHON }
+                let packages = &["python3", "python3-jsonschema", "python3-yaml"];
+                Recipe { name: "python", packages, assemble: PYTHON }
             }
             Self::StressNg => {
                 Recipe { name: "stress-ng", packages: &["stress-ng"], assemble: STRESS_NG }

@@ -42,7 +42,8 @@ impl Guest {
         }
         if job.with.contains(&Addition::Python) {
             let specification = "driver/Documentation/netlink/specs/dmaframe.yaml";
-            archive.copy(&self.checkout.join(specification), "usr/lib/ynl/specs/dmaframe.yaml")?;
+            archive
+                .copy(&self.checkout.join(specification), "usr/share/ynl/specs/dmaframe.yaml")?;
         }
         if !job.command.is_empty() {
             archive.file("job/mark", 0o644, MARK)?;

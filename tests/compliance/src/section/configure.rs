@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What shapes a stream may have, and what comes of them.
+//! The configuration of a stream.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -20,11 +20,11 @@ pub(super) const SECTION: Section = Section {
     name: "GET_CONFIG and CONFIGURE",
     document: REFERENCE,
     checks: &[
-        check(1, GET, "GET_CONFIG without a stream has the ring's fields zero", |target| {
+        check(1, GET, "GET_CONFIG without a stream returns zero in the ring's fields", |target| {
             let now = config(&target.open()?)?;
             equal("them", (now.slot_stride, now.header_bytes, now.slots_bytes), (0, 0, 0))
         }),
-        check(2, GET, "GET_CONFIG without a stream is what sysfs shows", |target| {
+        check(2, GET, "GET_CONFIG without a stream returns the settings in sysfs", |target| {
             let now = config(&target.open()?)?;
             let sysfs = target.sysfs();
             equal("source", target.source_name(now.source), sysfs.read(Attribute::Source)?)?;
@@ -39,17 +39,17 @@ pub(super) const SECTION: Section = Section {
                 Policy::try_from(now.policy).map_err(|raw| failed(format!("got {raw}")))?;
             equal("policy", policy.name(), &sysfs.read(Attribute::Policy)?)
         }),
-        check(3, GET, "GET_CONFIG writes flags and reserved with zero", |target| {
+        check(3, GET, "GET_CONFIG sets flags and reserved to zero", |target| {
             let dirty = Config { flags: u32::MAX, reserved: [u64::MAX; 3], ..Config::default() };
             let now = target.open()?.exchange(uapi::GET_CONFIG, dirty)?;
             equal("them", (now.flags, now.reserved), (0, [0; 3]))
         }),
-        check(4, GET, "what GET_CONFIG gives without a stream can be configured", |target| {
+        check(4, GET, "CONFIGURE accepts what GET_CONFIG returns without a stream", |target| {
             let raw = target.open()?;
             let settings = config(&raw)?;
             configure(&raw, settings).map(drop)
         }),
-        check(5, GET, "GET_CONFIG with a stream is what CONFIGURE gave back", |target| {
+        check(5, GET, "GET_CONFIG with a stream returns what CONFIGURE returned", |target| {
             let raw = target.open()?;
             let made = configure(&raw, target.shape())?;
             equal("GET_CONFIG", config(&raw)?, made)
@@ -57,7 +57,7 @@ pub(super) const SECTION: Section = Section {
         check(
             6,
             GET,
-            "what GET_CONFIG gives, its ring's fields set to zero, can be configured",
+            "CONFIGURE accepts what GET_CONFIG returns, with the ring's fields zero",
             |target| {
                 let raw = target.open()?;
                 let made = configure(&raw, target.shape())?;
@@ -65,13 +65,13 @@ pub(super) const SECTION: Section = Section {
                 equal("CONFIGURE", configure(&raw, again)?, made)
             },
         ),
-        check(7, PLACE, "CONFIGURE gives the shape back as it was given", |target| {
+        check(7, PLACE, "CONFIGURE returns the requested values unchanged", |target| {
             let given = target.dropping();
             let made = configure(&target.open()?, given)?;
             let shape = Config { slot_stride: 0, header_bytes: 0, slots_bytes: 0, ..made };
             equal("shape", shape, given)
         }),
-        check(8, PLACE, "CONFIGURE gives back a header_bytes of 64", |target| {
+        check(8, PLACE, "CONFIGURE returns a header_bytes of 64", |target| {
             let made = configure(&target.open()?, target.shape())?;
             equal("header_bytes", made.header_bytes as usize, HEADER_BYTES)
         }),
@@ -88,15 +88,15 @@ pub(super) const SECTION: Section = Section {
                 equal("slots_bytes", made.slots_bytes, all)
             })
         }),
-        check(11, PLACE, "CONFIGURE leads from idle to configured", |target| {
+        check(11, PLACE, "CONFIGURE changes the state from idle to configured", |target| {
             let raw = target.open()?;
             configure(&raw, target.shape())?;
             equal("state", state(&raw)?, State::Configured as u32)
         }),
-        check(12, PLACE, "the shortest payload can be configured", |target| {
+        check(12, PLACE, "CONFIGURE accepts the shortest payload", |target| {
             accepts(target, |it| it.frame_bytes = target.unit(&target.source()))
         }),
-        check(13, PLACE, "the longest payload can be configured", |target| {
+        check(13, PLACE, "CONFIGURE accepts the longest payload", |target| {
             let unit = target.unit(&target.source());
             let longest = target.info.frame_bytes_max / unit * unit;
             let given = Config { frame_bytes: longest, slots: 2, ..target.shape() };
@@ -105,22 +105,22 @@ pub(super) const SECTION: Section = Section {
                 made => equal("frame_bytes", made?.frame_bytes, longest),
             }
         }),
-        check(14, PLACE, "two slots can be configured", |target| {
+        check(14, PLACE, "CONFIGURE accepts two slots", |target| {
             accepts(target, |it| it.slots = 2)
         }),
-        check(15, PLACE, "slots_max slots can be configured", |target| {
+        check(15, PLACE, "CONFIGURE accepts slots_max slots", |target| {
             accepts(target, |it| {
                 it.slots = target.info.slots_max;
                 it.frame_bytes = target.unit(&target.source());
             })
         }),
-        check(16, PLACE, "interval_us_min can be configured", |target| {
+        check(16, PLACE, "CONFIGURE accepts interval_us_min", |target| {
             accepts(target, |it| it.interval_us = target.info.interval_us_min)
         }),
-        check(17, PLACE, "interval_us_max can be configured", |target| {
+        check(17, PLACE, "CONFIGURE accepts interval_us_max", |target| {
             accepts(target, |it| it.interval_us = target.info.interval_us_max)
         }),
-        check(18, PLACE, "drop with an interval can be configured", |target| {
+        check(18, PLACE, "CONFIGURE accepts the policy drop with an interval", |target| {
             accepts(target, |it| {
                 it.policy = Policy::Drop as u32;
                 it.interval_us = target.info.interval_us_max;
@@ -129,7 +129,7 @@ pub(super) const SECTION: Section = Section {
         check(
             19,
             PLACE,
-            "every source can be configured with what GET_SOURCE says of it",
+            "CONFIGURE accepts every source with the values of GET_SOURCE",
             |target| {
                 let raw = target.open()?;
                 target.sources.iter().try_for_each(|source| {
@@ -146,7 +146,7 @@ pub(super) const SECTION: Section = Section {
                 })
             },
         ),
-        check(20, PLACE, "CONFIGURE refuses the source one too high with EINVAL", |target| {
+        check(20, PLACE, "CONFIGURE refuses the source Info.sources with EINVAL", |target| {
             refuses(target, |it| it.source = target.info.sources)
         }),
         check(21, PLACE, "CONFIGURE refuses the source 2^32-1 with EINVAL", |target| {
@@ -158,13 +158,13 @@ pub(super) const SECTION: Section = Section {
         check(
             23,
             PLACE,
-            "CONFIGURE refuses a frame_bytes off the granularity with EINVAL",
+            "CONFIGURE refuses a frame_bytes that is no multiple of the granularity with EINVAL",
             |target| refuses(target, |it| it.frame_bytes += target.info.frame_granularity / 2),
         ),
         check(
             24,
             PLACE,
-            "CONFIGURE refuses a frame_bytes off the source's width with EINVAL",
+            "CONFIGURE refuses a frame_bytes that is no multiple of the source's width with EINVAL",
             |target| {
                 let granularity = target.info.frame_granularity;
                 let wide =
@@ -180,7 +180,7 @@ pub(super) const SECTION: Section = Section {
         check(
             25,
             PLACE,
-            "CONFIGURE refuses a frame_bytes over frame_bytes_max with EINVAL",
+            "CONFIGURE refuses a frame_bytes above frame_bytes_max with EINVAL",
             |target| {
                 refuses(target, |it| {
                     it.slots = 2;
@@ -195,7 +195,7 @@ pub(super) const SECTION: Section = Section {
                 it.frame_bytes = u32::MAX / unit * unit;
             })
         }),
-        check(27, PLACE, "CONFIGURE refuses no slots with EINVAL", |target| {
+        check(27, PLACE, "CONFIGURE refuses zero slots with EINVAL", |target| {
             refuses(target, |it| it.slots = 0)
         }),
         check(28, PLACE, "CONFIGURE refuses one slot with EINVAL", |target| {
@@ -204,7 +204,7 @@ pub(super) const SECTION: Section = Section {
         check(
             29,
             PLACE,
-            "CONFIGURE refuses slots that are no power of two with EINVAL",
+            "CONFIGURE refuses slots that are not a power of two with EINVAL",
             |target| refuses(target, |it| it.slots = 3),
         ),
         check(30, PLACE, "CONFIGURE refuses more slots than slots_max with EINVAL", |target| {
@@ -216,7 +216,7 @@ pub(super) const SECTION: Section = Section {
         check(31, PLACE, "CONFIGURE refuses 2^31 slots with EINVAL", |target| {
             refuses(target, |it| it.slots = 1 << 31)
         }),
-        check(32, PLACE, "CONFIGURE refuses a ring over ring_bytes_max with EINVAL", |target| {
+        check(32, PLACE, "CONFIGURE refuses a ring above ring_bytes_max with EINVAL", |target| {
             let unit = target.unit(&target.source());
             let longest = target.info.frame_bytes_max / unit * unit;
             let all = u64::from(longest) * u64::from(target.info.slots_max);
@@ -242,7 +242,7 @@ pub(super) const SECTION: Section = Section {
         check(
             34,
             PLACE,
-            "CONFIGURE refuses an interval_us over interval_us_max with EINVAL",
+            "CONFIGURE refuses an interval_us above interval_us_max with EINVAL",
             |target| match target.info.interval_us_max.checked_add(1) {
                 Some(longer) => refuses(target, |it| it.interval_us = longer),
                 None => skipped("none is longer"),
@@ -263,44 +263,38 @@ pub(super) const SECTION: Section = Section {
         check(39, PLACE, "CONFIGURE refuses the highest flag with EINVAL", |target| {
             refuses(target, |it| it.flags = 1 << 31)
         }),
-        check(40, PLACE, "CONFIGURE refuses a slot_stride that is given with EINVAL", |target| {
+        check(40, PLACE, "CONFIGURE refuses a slot_stride other than zero with EINVAL", |target| {
             refuses(target, |it| it.slot_stride = target.page as u32)
         }),
-        check(41, PLACE, "CONFIGURE refuses a header_bytes that is given with EINVAL", |target| {
-            refuses(target, |it| it.header_bytes = HEADER_BYTES as u32)
-        }),
-        check(42, PLACE, "CONFIGURE refuses a slots_bytes that is given with EINVAL", |target| {
+        check(
+            41,
+            PLACE,
+            "CONFIGURE refuses a header_bytes other than zero with EINVAL",
+            |target| refuses(target, |it| it.header_bytes = HEADER_BYTES as u32),
+        ),
+        check(42, PLACE, "CONFIGURE refuses a slots_bytes other than zero with EINVAL", |target| {
             refuses(target, |it| it.slots_bytes = 1 << 40)
         }),
-        check(
-            43,
-            PLACE,
-            "CONFIGURE refuses a reserved[0] that is not zero with EINVAL",
-            |target| refuses(target, |it| it.reserved[0] = 1),
-        ),
-        check(
-            44,
-            PLACE,
-            "CONFIGURE refuses a reserved[1] that is not zero with EINVAL",
-            |target| refuses(target, |it| it.reserved[1] = 1),
-        ),
-        check(
-            45,
-            PLACE,
-            "CONFIGURE refuses a reserved[2] that is not zero with EINVAL",
-            |target| refuses(target, |it| it.reserved[2] = 1 << 63),
-        ),
-        check(46, PLACE, "CONFIGURE refuses what it gave back with EINVAL", |target| {
+        check(43, PLACE, "CONFIGURE refuses a reserved[0] other than zero with EINVAL", |target| {
+            refuses(target, |it| it.reserved[0] = 1)
+        }),
+        check(44, PLACE, "CONFIGURE refuses a reserved[1] other than zero with EINVAL", |target| {
+            refuses(target, |it| it.reserved[1] = 1)
+        }),
+        check(45, PLACE, "CONFIGURE refuses a reserved[2] other than zero with EINVAL", |target| {
+            refuses(target, |it| it.reserved[2] = 1 << 63)
+        }),
+        check(46, PLACE, "CONFIGURE refuses its own result with EINVAL", |target| {
             let raw = target.open()?;
             let made = configure(&raw, target.shape())?;
             refused(raw.configure(made), Errno::EINVAL)
         }),
-        check(47, PLACE, "CONFIGURE that was refused leaves an idle device idle", |target| {
+        check(47, PLACE, "a refused CONFIGURE leaves an idle device idle", |target| {
             let raw = target.open()?;
             refused(raw.configure(Config { slots: 3, ..target.shape() }), Errno::EINVAL)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(48, PLACE, "CONFIGURE that was refused leaves the ring before it", |target| {
+        check(48, PLACE, "a refused CONFIGURE leaves the previous ring", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let flags = reader.flags();
             let given = Config { slots: 3, ..target.shape() };
@@ -312,12 +306,12 @@ pub(super) const SECTION: Section = Section {
             let reader = Reader::started(target, target.quiet())?;
             refused(reader.raw.configure(target.shape()), Errno::EBUSY)
         }),
-        check(50, PLACE, "CONFIGURE that was refused leaves a running stream running", |target| {
+        check(50, PLACE, "a refused CONFIGURE leaves a running stream running", |target| {
             let reader = Reader::started(target, target.shape())?;
             refused(reader.raw.configure(target.shape()), Errno::EBUSY)?;
             reader.take_all(2 * reader.made.slots).map(drop)
         }),
-        check(51, PLACE, "CONFIGURE makes a stream anew in another shape", |target| {
+        check(51, PLACE, "a second CONFIGURE replaces the stream", |target| {
             let raw = target.open()?;
             configure(&raw, target.shape())?;
             let made = configure(&raw, Config { slots: 2, ..target.shape() })?;

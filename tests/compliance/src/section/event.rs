@@ -12,7 +12,7 @@ use dmaframe_abi::stream::{Fault, Policy, State};
 use std::time::{Duration, Instant};
 
 const PLACE: &str = "device-event";
-/// Longer than a second, in which statistics would come.
+/// Longer than the second after which statistics would be sent.
 const QUIET: Duration = Duration::from_millis(1500);
 
 pub(super) const SECTION: Section = Section {
@@ -20,7 +20,7 @@ pub(super) const SECTION: Section = Section {
     name: "Events",
     document: SPECIFICATION,
     checks: &[
-        check(1, "started", "START is a started event", |target| {
+        check(1, "started", "START sends a started event", |target| {
             let mut events = listen()?;
             let _reader = Reader::started(target, target.quiet())?;
             let event = next(target, &mut events)?;
@@ -30,7 +30,7 @@ pub(super) const SECTION: Section = Section {
                 (Some(Event::Started), Some(State::Running)),
             )
         }),
-        check(2, "stopped", "STOP is a stopped event", |target| {
+        check(2, "stopped", "STOP sends a stopped event", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
             reader.stop()?;
@@ -41,31 +41,36 @@ pub(super) const SECTION: Section = Section {
                 (Some(Event::Stopped), Some(State::Configured)),
             )
         }),
-        check(3, "stopped", "close(2) of a running stream is a stopped event", |target| {
+        check(3, "stopped", "close(2) of a running stream sends a stopped event", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
             drop(reader);
             equal("event", next(target, &mut events)?.event, Some(Event::Stopped))
         }),
-        check(4, "stopped", "STOP of what does not run is no event", |target| {
+        check(4, "stopped", "STOP of a stream that does not run sends no event", |target| {
             let reader = Reader::configured(target, target.quiet())?;
             let mut events = listen()?;
             reader.stop()?;
             reader.start()?;
             equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
-        check(5, "event", "CONFIGURE and close(2) of what does not run are no events", |target| {
-            let mut events = listen()?;
-            let raw = target.open()?;
-            configure(&raw, target.shape())?;
-            drop(raw);
-            let _reader = Reader::started(target, target.quiet())?;
-            equal("event", next(target, &mut events)?.event, Some(Event::Started))
-        }),
-        check(6, "error", "an impossible index is an error event with its fault", |target| {
+        check(
+            5,
+            "event",
+            "CONFIGURE and close(2) without a running stream send no event",
+            |target| {
+                let mut events = listen()?;
+                let raw = target.open()?;
+                configure(&raw, target.shape())?;
+                drop(raw);
+                let _reader = Reader::started(target, target.quiet())?;
+                equal("event", next(target, &mut events)?.event, Some(Event::Started))
+            },
+        ),
+        check(6, "error", "an impossible index sends an error event with its fault", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let mut events = listen()?;
-            reader.lie(1)?;
+            reader.write_impossible(1)?;
             let event = next(target, &mut events)?;
             equal(
                 "event",
@@ -74,42 +79,44 @@ pub(super) const SECTION: Section = Section {
             )?;
             equal("state", event.state, Some(State::Faulted))
         }),
-        check(7, "error", "STOP after a fault is no event", |target| {
+        check(7, "error", "STOP after a fault sends no event", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(1)?;
+            reader.write_impossible(1)?;
             let mut events = listen()?;
             reader.stop()?;
             reader.set_index(0);
             reader.start()?;
             equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
-        check(8, "overrun", "the first loss is an overrun event", |target| {
+        check(8, "overrun", "the first loss sends an overrun event", |target| {
             let mut events = listen()?;
             let _reader = Reader::started(target, target.dropping())?;
             equal("first event", next(target, &mut events)?.event, Some(Event::Started))?;
-            let event = the(Event::Overrun, target, &mut events)?;
+            let event = next_of_kind(Event::Overrun, target, &mut events)?;
             equal("policy", event.policy, Some(Policy::Drop))?;
             holds(event.lost > Some(0), || format!("got {event:?}"))
         }),
-        check(9, "overrun", "an overrun that goes on is one event", |target| {
+        check(9, "overrun", "a continuing overrun sends one event", |target| {
             let mut events = listen()?;
             let reader = Reader::started(target, target.dropping())?;
             let lost = reader.lose_without_end()?.lost;
-            the(Event::Overrun, target, &mut events)?;
-            while the(Event::Statistics, target, &mut events)?.lost < Some(lost) {}
+            next_of_kind(Event::Overrun, target, &mut events)?;
+            while next_of_kind(Event::Statistics, target, &mut events)?.lost < Some(lost) {}
             reader.lose(lost + 50)?;
             reader.stop()?;
             loop {
                 match next(target, &mut events)?.event {
                     Some(Event::Stopped) => return Ok(()),
-                    other => holds(other != Some(Event::Overrun), || "got another".to_owned())?,
+                    other => holds(other != Some(Event::Overrun), || {
+                        "got another overrun event".to_owned()
+                    })?,
                 }
             }
         }),
-        check(10, "overrun", "many overruns are one event a second", |target| {
+        check(10, "overrun", "many overruns send at most one event a second", |target| {
             let mut events = listen()?;
             let reader = Reader::started(target, target.dropping())?;
-            // Each time the ring is emptied, the next loss is another overrun.
+            // After the ring is emptied, the next loss starts another overrun.
             for overruns in 1..=5 {
                 reader.overrun(overruns)?;
                 reader.set_index(reader.producer());
@@ -117,7 +124,7 @@ pub(super) const SECTION: Section = Section {
             reader.stop()?;
             let (mut overruns, mut seconds) = (0, 0);
             loop {
-                match heard(target, &mut events)?.event {
+                match next_of_device(target, &mut events)?.event {
                     Some(Event::Overrun) => overruns += 1,
                     Some(Event::Statistics) => seconds += 1,
                     Some(Event::Stopped) => break,
@@ -128,20 +135,20 @@ pub(super) const SECTION: Section = Section {
                 format!("got {overruns} events in {seconds} seconds")
             })
         }),
-        check(11, "statistics", "statistics come while a stream runs", |target| {
+        check(11, "statistics", "a running stream sends statistics", |target| {
             let mut events = listen()?;
             let _reader = Reader::started(target, target.quiet())?;
-            let event = the(Event::Statistics, target, &mut events)?;
+            let event = next_of_kind(Event::Statistics, target, &mut events)?;
             equal("state", event.state, Some(State::Running))
         }),
-        check(12, "statistics", "statistics come again, with higher counters", |target| {
+        check(12, "statistics", "statistics are sent again, with higher counters", |target| {
             let mut events = listen()?;
             let _reader = Reader::started(target, target.dropping())?;
-            let first = the(Event::Statistics, target, &mut events)?;
-            let second = the(Event::Statistics, target, &mut events)?;
+            let first = next_of_kind(Event::Statistics, target, &mut events)?;
+            let second = next_of_kind(Event::Statistics, target, &mut events)?;
             holds(second.lost > first.lost, || format!("got {second:?} after {first:?}"))
         }),
-        check(13, "statistics", "no statistics come of a stream that does not run", |target| {
+        check(13, "statistics", "a stream that does not run sends no statistics", |target| {
             let reader = Reader::started(target, target.quiet())?;
             reader.stop()?;
             let mut events = listen()?;
@@ -156,7 +163,7 @@ pub(super) const SECTION: Section = Section {
                 equal("event", ours, None)?;
             }
         }),
-        check(14, PLACE, "an event has all that an answer has, and event", |target| {
+        check(14, PLACE, "an event has all attributes of an answer, and event", |target| {
             let mut events = listen()?;
             let _reader = Reader::started(target, target.quiet())?;
             let event = next(target, &mut events)?;
@@ -176,16 +183,58 @@ pub(super) const SECTION: Section = Section {
                 errors,
                 event: kind,
                 fault,
+                overruns,
+                chains,
+                interrupts,
+                kicks,
+                bad_consumer,
+                error_bits,
+                owner_pid,
+                owner_comm,
+                engine,
+                frame_bytes_max,
+                frame_granularity,
+                slots_max,
+                ring_bytes_max,
+                interval_us_min,
+                interval_us_max,
+                stamp_hz,
             } = &event;
-            let numbers = [id, channel, frame_bytes, slots, interval_us];
-            let counters = [frames, lost, bytes, errors];
+            let numbers = [
+                id,
+                channel,
+                frame_bytes,
+                slots,
+                interval_us,
+                error_bits,
+                owner_pid,
+                frame_bytes_max,
+                frame_granularity,
+                slots_max,
+                interval_us_min,
+                interval_us_max,
+                stamp_hz,
+            ];
+            let counters = [
+                frames,
+                lost,
+                bytes,
+                errors,
+                overruns,
+                chains,
+                interrupts,
+                kicks,
+                bad_consumer,
+                ring_bytes_max,
+            ];
             let all = numbers.iter().all(|it| it.is_some())
                 && counters.iter().all(|it| it.is_some())
                 && (name.is_some() && source.is_some() && state.is_some())
+                && (owner_comm.is_some() && engine.is_some())
                 && (policy.is_some() && kind.is_some() && fault.is_some());
             holds(all, || format!("got {event:?}"))
         }),
-        check(15, PLACE, "an event tells the device and the stream that it is of", |target| {
+        check(15, PLACE, "an event names its device and describes its stream", |target| {
             let mut events = listen()?;
             let reader = Reader::started(target, target.quiet())?;
             let event = next(target, &mut events)?;
@@ -204,9 +253,9 @@ pub(super) const SECTION: Section = Section {
             let now = reader.stats()?;
             equal("counters", (event.frames, event.bytes), (Some(now.frames), Some(now.bytes)))
         }),
-        check(17, "events", "a user without rights hears them", |target| {
+        check(17, "events", "a user without rights receives events", |target| {
             let reader = Reader::configured(target, target.quiet())?;
-            target.become_nobody()?;
+            target.drop_rights()?;
             let mut events = listen()?;
             reader.start()?;
             equal("event", next(target, &mut events)?.event, Some(Event::Started))
@@ -218,8 +267,8 @@ fn listen() -> Outcome<Events> {
     Ok(Client::connect()?.events()?)
 }
 
-/// The next event of the device.
-fn heard(target: &Target, events: &mut Events) -> Outcome<Attributes> {
+/// Waits for the next event of the device.
+fn next_of_device(target: &Target, events: &mut Events) -> Outcome<Attributes> {
     let deadline = Instant::now() + LIMIT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -231,20 +280,20 @@ fn heard(target: &Target, events: &mut Events) -> Outcome<Attributes> {
     }
 }
 
-/// The next that is not the second's statistics.
+/// Waits for the next event of the device other than statistics.
 fn next(target: &Target, events: &mut Events) -> Outcome<Attributes> {
     loop {
-        let event = heard(target, events)?;
+        let event = next_of_device(target, events)?;
         if event.event != Some(Event::Statistics) {
             return Ok(event);
         }
     }
 }
 
-/// The next of that kind.
-fn the(kind: Event, target: &Target, events: &mut Events) -> Outcome<Attributes> {
+/// Waits for the next event `kind` of the device.
+fn next_of_kind(kind: Event, target: &Target, events: &mut Events) -> Outcome<Attributes> {
     loop {
-        let event = heard(target, events)?;
+        let event = next_of_device(target, events)?;
         if event.event == Some(kind) {
             return Ok(event);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Headers and payloads.
+//! Headers and payloads of frames.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -35,7 +35,7 @@ pub(super) const SECTION: Section = Section {
         check(4, PLACE, "Header.sequence counts from 0", |target| {
             each(target, |at, frame| equal("sequence", frame.header.sequence.get(), at as u64))
         }),
-        check(5, PLACE, "Header.lost is 0 where nothing was lost", |target| {
+        check(5, PLACE, "Header.lost is 0 if no frame was lost", |target| {
             each(target, |_, frame| equal("lost", frame.header.lost.get(), 0))
         }),
         check(6, PLACE, "Header.payload_bytes is the ring's frame_bytes", |target| {
@@ -47,7 +47,7 @@ pub(super) const SECTION: Section = Section {
                 )
             })
         }),
-        check(7, PLACE, "Header.source is the stream's, for every source", |target| {
+        check(7, PLACE, "Header.source is the stream's source, for every source", |target| {
             each_source(target, |source, frame| {
                 equal("source", u32::from(frame.header.source.get()), source)
             })
@@ -69,7 +69,7 @@ pub(super) const SECTION: Section = Section {
         check(
             11,
             PLACE,
-            "Header.device_start is not before the device_end of the frame before",
+            "Header.device_start is not before device_end of the previous frame",
             |target| {
                 pairs(target, |one, two| {
                     let (end, start) = (one.header.device_end.get(), two.header.device_start.get());
@@ -77,20 +77,20 @@ pub(super) const SECTION: Section = Section {
                 })
             },
         ),
-        check(12, PLACE, "device stamps rise from frame to frame", |target| {
+        check(12, PLACE, "device stamps increase from frame to frame", |target| {
             let frames = taken(target, target.paced(10_000))?;
             let stamp = |frame: Option<&Frame>| frame.map_or(0, |it| it.header.device_end.get());
             let (first, last) = (stamp(frames.first()), stamp(frames.last()));
             holds(first < last, || format!("got {first} and {last}"))
         }),
-        check(13, PLACE, "device stamps run at stamp_hz", |target| {
+        check(13, PLACE, "device stamps count at stamp_hz", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let slots = reader.made.slots;
             let began = monotonic_ns()?;
             reader.start()?;
-            reader.asked()?;
-            // Between the last frame of a full ring and the next one lies all of the sleep, and no
-            // more than all of the check.
+            reader.wait_for_need_kick()?;
+            // The time between the last frame of a full ring and the next one is at least the sleep and
+            // at most the whole check.
             let full = monotonic_ns()?;
             let last = reader.frame(slots - 1).header.device_end.get();
             sleep(Duration::from_millis(500));
@@ -105,7 +105,7 @@ pub(super) const SECTION: Section = Section {
             let good = (least..=most).contains(&ticks);
             holds(good, || format!("got {ticks} ticks, not {least:.0} to {most:.0}"))
         }),
-        check(14, PLACE, "Header.published_ns lies between START and now", |target| {
+        check(14, PLACE, "Header.published_ns is between START and now", |target| {
             let before = monotonic_ns()?;
             let frames = taken(target, target.shape())?;
             let after = monotonic_ns()?;
@@ -114,13 +114,13 @@ pub(super) const SECTION: Section = Section {
                 holds((before..=after).contains(&at), || format!("got {at}, not {before}..{after}"))
             })
         }),
-        check(15, PLACE, "Header.published_ns does not fall", |target| {
+        check(15, PLACE, "Header.published_ns never decreases", |target| {
             pairs(target, |one, two| {
                 let (one, two) = (one.header.published_ns.get(), two.header.published_ns.get());
                 holds(one <= two, || format!("got {two} after {one}"))
             })
         }),
-        check(16, PLACE, "Header.stream is that of GET_STATS", |target| {
+        check(16, PLACE, "Header.stream equals stream of GET_STATS", |target| {
             let reader = Reader::started(target, target.shape())?;
             let stream = reader.stats()?.stream;
             let frames = reader.take_all(40)?;
@@ -129,32 +129,32 @@ pub(super) const SECTION: Section = Section {
         check(17, PLACE, "Header.reserved is zero", |target| {
             each(target, |_, frame| equal("reserved", frame.header.reserved.get(), 0))
         }),
-        check(18, PLACE, "the payload follows the header at once", |target| {
+        check(18, PLACE, "the payload follows the header without a gap", |target| {
             target.pattern()?;
             is_pattern(&taken(target, Config { slots: 2, ..target.shape() })?)
         }),
-        check(19, PLACE, "the shortest payload arrives whole", |target| {
+        check(19, PLACE, "the shortest payload arrives correctly", |target| {
             let unit = target.unit(&target.pattern()?);
             is_pattern(&taken(target, Config { frame_bytes: unit, ..target.shape() })?)
         }),
-        check(20, PLACE, "payloads that end with their page arrive whole", |target| {
+        check(20, PLACE, "payloads that end with a page arrive correctly", |target| {
             let unit = target.unit(&target.pattern()?);
             let frame_bytes = (target.page - HEADER_BYTES) as u32 / unit * unit;
             is_pattern(&taken(target, Config { frame_bytes, ..target.shape() })?)
         }),
-        check(21, PLACE, "payloads that end just after their page arrive whole", |target| {
+        check(21, PLACE, "payloads that end just after a page arrive correctly", |target| {
             let unit = target.unit(&target.pattern()?);
             let frame_bytes = (target.page - HEADER_BYTES) as u32 / unit * unit + unit;
             is_pattern(&taken(target, Config { frame_bytes, ..target.shape() })?)
         }),
-        check(22, PLACE, "payloads longer than the pattern's block arrive whole", |target| {
+        check(22, PLACE, "payloads longer than the pattern's block arrive correctly", |target| {
             let unit = target.unit(&target.pattern()?);
             let frame_bytes = (REFERENCE_BYTES as u32 / unit + 1) * unit;
             let reader =
                 Reader::started(target, Config { frame_bytes, slots: 4, ..target.shape() })?;
             is_pattern(&reader.take_all(6)?)
         }),
-        check(23, PLACE, "the longest payload arrives whole", |target| {
+        check(23, PLACE, "the longest payload arrives correctly", |target| {
             let unit = target.unit(&target.pattern()?);
             let frame_bytes = target.info.frame_bytes_max / unit * unit;
             let config = Config { frame_bytes, slots: 2, ..target.shape() };
@@ -166,7 +166,7 @@ pub(super) const SECTION: Section = Section {
             reader.start()?;
             is_pattern(&reader.take_all(2)?)
         }),
-        check(24, PLACE, "payloads in the longest ring arrive whole", |target| {
+        check(24, PLACE, "payloads in the longest ring arrive correctly", |target| {
             target.pattern()?;
             let slots = target.info.slots_max;
             let reader = Reader::started(target, Config { slots, ..target.shape() })?;
@@ -175,7 +175,7 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(25, PLACE, "every source gives frames with what GET_SOURCE says of it", |target| {
+        check(25, PLACE, "every source delivers frames with the values of GET_SOURCE", |target| {
             for source in &target.sources {
                 let (frame_bytes, interval_us) = (source.frame_bytes, source.interval_us);
                 let config = Config { frame_bytes, interval_us, ..target.shape_of(source) };

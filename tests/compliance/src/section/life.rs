@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! States, and what leads from one to another.
+//! The states of a stream and the transitions between them.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -22,7 +22,7 @@ pub(super) const SECTION: Section = Section {
         check(1, "START", "START without a stream fails with ENODATA", |target| {
             refused(target.open()?.request(uapi::START, 0), Errno::ENODATA)
         }),
-        check(2, PLACE, "START leads from configured to running", |target| {
+        check(2, PLACE, "START changes the state from configured to running", |target| {
             let reader = Reader::started(target, target.quiet())?;
             equal("state", reader.state()?, State::Running as u32)
         }),
@@ -30,40 +30,40 @@ pub(super) const SECTION: Section = Section {
             let reader = Reader::started(target, target.quiet())?;
             refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)
         }),
-        check(4, "START", "START that was refused begins no new stream", |target| {
+        check(4, "START", "a refused START starts no new stream", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let before = reader.stats()?;
             refused(reader.raw.request(uapi::START, 0), Errno::EBUSY)?;
             let after = reader.stats()?;
             equal("stream and state", (after.stream, after.state), (before.stream, before.state))
         }),
-        check(5, PLACE, "STOP leads from running to configured", |target| {
+        check(5, PLACE, "STOP changes the state from running to configured", |target| {
             let reader = Reader::started(target, target.quiet())?;
             reader.stop()?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(6, "STOP", "STOP of an idle device is no error, and leaves it", |target| {
+        check(6, "STOP", "STOP of an idle device succeeds and changes nothing", |target| {
             let raw = target.open()?;
             raw.request(uapi::STOP, 0)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(7, "STOP", "STOP of a configured stream is no error, and leaves it", |target| {
+        check(7, "STOP", "STOP of a configured stream succeeds and changes nothing", |target| {
             let reader = Reader::configured(target, target.shape())?;
             reader.stop()?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(8, "STOP", "STOP twice is no error", |target| {
+        check(8, "STOP", "a second STOP succeeds", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.stop()?;
             reader.stop()
         }),
         check(9, "STOP", "STOP leaves a faulted stream faulted", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             reader.stop()?;
             equal("state", reader.state()?, State::Faulted as u32)
         }),
-        check(10, "STOP", "frames completed before STOP stay ready", |target| {
+        check(10, "STOP", "frames completed before STOP can still be read", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.stop()?;
@@ -82,42 +82,47 @@ pub(super) const SECTION: Section = Section {
             sleep(Duration::from_millis(200));
             equal("producer", reader.producer(), before)
         }),
-        check(12, PLACE, "START leads from stopped to running again", |target| {
+        check(12, PLACE, "START after STOP changes the state to running", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.stop()?;
             reader.start()?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(13, PLACE, "an impossible index leads from running to faulted", |target| {
-            let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
-            equal("state", reader.state()?, State::Faulted as u32)
-        }),
-        check(14, PLACE, "START leads from faulted to running", |target| {
+        check(
+            13,
+            PLACE,
+            "an impossible index changes the state from running to faulted",
+            |target| {
+                let reader = Reader::started(target, target.quiet())?;
+                reader.write_impossible(reader.producer().wrapping_add(1))?;
+                equal("state", reader.state()?, State::Faulted as u32)
+            },
+        ),
+        check(14, PLACE, "START changes the state from faulted to running", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             reader.set_index(0);
             reader.start()?;
             equal("state", reader.state()?, State::Running as u32)
         }),
-        check(15, PLACE, "CONFIGURE leads from faulted to configured", |target| {
+        check(15, PLACE, "CONFIGURE changes the state from faulted to configured", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             configure(&reader.raw, target.shape())?;
             equal("state", reader.state()?, State::Configured as u32)
         }),
-        check(16, PLACE, "close(2) leads from configured to idle", |target| {
+        check(16, PLACE, "close(2) changes the state from configured to idle", |target| {
             drop(Reader::configured(target, target.shape())?);
             equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(17, PLACE, "close(2) leads from running to idle", |target| {
+        check(17, PLACE, "close(2) changes the state from running to idle", |target| {
             drop(Reader::started(target, target.shape())?);
             equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(18, PLACE, "close(2) leads from faulted to idle", |target| {
+        check(18, PLACE, "close(2) changes the state from faulted to idle", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             drop(reader);
             equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
@@ -128,19 +133,19 @@ pub(super) const SECTION: Section = Section {
             sleep(Duration::from_millis(200));
             equal("frames", stats(&raw)?.frames, before.frames)
         }),
-        check(20, PLACE, "START makes the stream's number one higher", |target| {
+        check(20, PLACE, "START increments the stream number", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let first = reader.stats()?.stream;
             reader.stop()?;
             reader.start()?;
             equal("stream", reader.stats()?.stream, first.wrapping_add(1))
         }),
-        check(21, PLACE, "the stream's number goes on after close(2)", |target| {
+        check(21, PLACE, "close(2) does not reset the stream number", |target| {
             let first = Reader::started(target, target.quiet())?.stats()?.stream;
             let second = Reader::started(target, target.quiet())?.stats()?.stream;
             equal("stream", second, first.wrapping_add(1))
         }),
-        check(22, PLACE, "START makes sequence begin at zero", |target| {
+        check(22, PLACE, "START resets sequence to zero", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.take_all(3)?;
             reader.stop()?;
@@ -148,7 +153,7 @@ pub(super) const SECTION: Section = Section {
             reader.start()?;
             equal("sequence", reader.take()?.header.sequence.get(), 0)
         }),
-        check(23, PLACE, "START makes the counters begin at zero", |target| {
+        check(23, PLACE, "START resets the counters to zero", |target| {
             let quiet = target.quiet();
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
@@ -158,7 +163,7 @@ pub(super) const SECTION: Section = Section {
             let now = reader.stats()?;
             equal("frames and bytes", (now.frames, now.bytes), (0, 0))
         }),
-        check(24, PLACE, "frames that were not returned stay ahead of the new ones", |target| {
+        check(24, PLACE, "frames of an earlier start come before the new ones", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             reader.stop()?;
@@ -172,13 +177,13 @@ pub(super) const SECTION: Section = Section {
             })?;
             equal("stream after them", streams[slots as usize], old.wrapping_add(1))
         }),
-        check(25, PLACE, "CONFIGURE gives the ring before it STOPPED and DETACHED", |target| {
+        check(25, PLACE, "CONFIGURE sets STOPPED and DETACHED in the previous ring", |target| {
             use dmaframe_abi::ring::{DETACHED, STOPPED};
             let reader = Reader::configured(target, target.shape())?;
             configure(&reader.raw, target.shape())?;
             equal("flags", reader.flags(), STOPPED | DETACHED)
         }),
-        check(26, PLACE, "nothing is written to a ring once it was replaced", |target| {
+        check(26, PLACE, "the driver writes nothing to a replaced ring", |target| {
             let first = Reader::started(target, target.shape())?;
             first.fill()?;
             first.stop()?;
@@ -187,9 +192,9 @@ pub(super) const SECTION: Section = Section {
             first.start()?;
             let full = || (first.stats().is_ok_and(|now| now.frames >= 2)).then_some(());
             dmaframe_compliance::wait::until(crate::target::LIMIT, "frames", full)?;
-            holds(first.all() == before, || "got other bytes in its slots".to_owned())
+            holds(first.all() == before, || "the slots have changed".to_owned())
         }),
-        check(27, PLACE, "close(2) gives a mapped ring's memory to its mapping", |target| {
+        check(27, PLACE, "after close(2) a mapped ring stays readable and unchanged", |target| {
             let Reader { raw, made, meta, consumer, slots } =
                 Reader::started(target, target.shape())?;
             let full = || (meta.meta().producer.load(Relaxed) == made.slots).then_some(());
@@ -197,15 +202,15 @@ pub(super) const SECTION: Section = Section {
             let before = slots.copy(0, made.slots_bytes as usize);
             drop((raw, consumer));
             let after = slots.copy(0, made.slots_bytes as usize);
-            holds(after == before, || "got other bytes in its slots".to_owned())
+            holds(after == before, || "the slots have changed".to_owned())
         }),
         check(28, "KICK", "KICK without a stream fails with ENODATA", |target| {
             refused(target.open()?.request(uapi::KICK, 0), Errno::ENODATA)
         }),
-        check(29, "KICK", "KICK of a stream that does not run is no error", |target| {
+        check(29, "KICK", "KICK of a stream that does not run succeeds", |target| {
             Reader::configured(target, target.shape())?.kick()
         }),
-        check(30, "KICK", "KICK that nobody asked for changes nothing", |target| {
+        check(30, "KICK", "KICK without NEED_KICK changes nothing", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let (state, producer) = (reader.state()?, reader.producer());
             for _ in 0..10 {

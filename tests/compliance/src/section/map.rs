@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can be mapped, and how.
+//! mmap(2) and what follows from it.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -18,7 +18,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const PLACE: &str = "Mapping";
-/// Replaced rings that may stay mapped.
+/// The number of replaced rings that may stay mapped.
 const REPLACED_MAX: usize = 8;
 
 #[derive(Clone, Copy)]
@@ -34,98 +34,137 @@ pub(super) const SECTION: Section = Section {
     name: "Mapping",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "meta without a stream is ENODATA", |target| absent(target, Meta)),
-        check(2, PLACE, "consumer without a stream is ENODATA", |target| absent(target, Consumer)),
-        check(3, PLACE, "slots without a stream are ENODATA", |target| absent(target, Slots)),
-        check(4, PLACE, "meta maps to be read", |target| {
-            had(target, Meta, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        check(1, PLACE, "mmap(2) of the meta page without a stream fails with ENODATA", |target| {
+            absent(target, Meta)
         }),
-        check(5, PLACE, "consumer maps to be read and written", |target| {
-            had(target, Consumer, PROT_READ | PROT_WRITE, MAP_SHARED)?.map(drop).map_err(Into::into)
+        check(
+            2,
+            PLACE,
+            "mmap(2) of the consumer page without a stream fails with ENODATA",
+            |target| absent(target, Consumer),
+        ),
+        check(3, PLACE, "mmap(2) of the slots without a stream fails with ENODATA", |target| {
+            absent(target, Slots)
         }),
-        check(6, PLACE, "consumer maps to be read alone", |target| {
-            had(target, Consumer, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        check(4, PLACE, "the meta page can be mapped for reading", |target| {
+            map_region(target, Meta, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
         }),
-        check(7, PLACE, "slots map to be read, all at once", |target| {
-            had(target, Slots, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        check(5, PLACE, "the consumer page can be mapped for reading and writing", |target| {
+            map_region(target, Consumer, PROT_READ | PROT_WRITE, MAP_SHARED)?
+                .map(drop)
+                .map_err(Into::into)
         }),
-        check(8, PLACE, "meta to be written is EPERM", |target| unwritable(target, Meta)),
-        check(9, PLACE, "slots to be written are EPERM", |target| unwritable(target, Slots)),
-        check(10, PLACE, "meta cannot be made writable by mprotect(2)", |target| {
+        check(6, PLACE, "the consumer page can be mapped for reading", |target| {
+            map_region(target, Consumer, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(7, PLACE, "all slots can be mapped for reading", |target| {
+            map_region(target, Slots, PROT_READ, MAP_SHARED)?.map(drop).map_err(Into::into)
+        }),
+        check(8, PLACE, "mmap(2) of the meta page for writing fails with EPERM", |target| {
+            unwritable(target, Meta)
+        }),
+        check(9, PLACE, "mmap(2) of the slots for writing fails with EPERM", |target| {
+            unwritable(target, Slots)
+        }),
+        check(10, PLACE, "mprotect(2) cannot make the meta page writable", |target| {
             protected(target, Meta, PROT_READ | PROT_WRITE)
         }),
-        check(11, PLACE, "slots cannot be made writable by mprotect(2)", |target| {
+        check(11, PLACE, "mprotect(2) cannot make the slots writable", |target| {
             protected(target, Slots, PROT_READ | PROT_WRITE)
         }),
-        check(12, PLACE, "meta to be executed is refused", |target| unexecutable(target, Meta)),
-        check(13, PLACE, "consumer to be executed is refused", |target| {
+        check(12, PLACE, "mmap(2) of the meta page for execution fails", |target| {
+            unexecutable(target, Meta)
+        }),
+        check(13, PLACE, "mmap(2) of the consumer page for execution fails", |target| {
             unexecutable(target, Consumer)
         }),
-        check(14, PLACE, "slots to be executed are refused", |target| unexecutable(target, Slots)),
-        check(15, PLACE, "meta cannot be made executable by mprotect(2)", |target| {
+        check(14, PLACE, "mmap(2) of the slots for execution fails", |target| {
+            unexecutable(target, Slots)
+        }),
+        check(15, PLACE, "mprotect(2) cannot make the meta page executable", |target| {
             protected(target, Meta, PROT_READ | PROT_EXEC)
         }),
-        check(16, PLACE, "consumer cannot be made executable by mprotect(2)", |target| {
+        check(16, PLACE, "mprotect(2) cannot make the consumer page executable", |target| {
             protected(target, Consumer, PROT_READ | PROT_EXEC)
         }),
-        check(17, PLACE, "slots cannot be made executable by mprotect(2)", |target| {
+        check(17, PLACE, "mprotect(2) cannot make the slots executable", |target| {
             protected(target, Slots, PROT_READ | PROT_EXEC)
         }),
-        check(18, PLACE, "meta by MAP_PRIVATE is EINVAL", |target| private(target, Meta)),
-        check(19, PLACE, "consumer by MAP_PRIVATE is EINVAL", |target| private(target, Consumer)),
-        check(20, PLACE, "slots by MAP_PRIVATE are EINVAL", |target| private(target, Slots)),
-        check(21, PLACE, "two pages of meta are EINVAL", |target| {
-            elsewhere(target, |_| (MAP_META, 2 * target.page))
+        check(18, PLACE, "mmap(2) of the meta page with MAP_PRIVATE fails with EINVAL", |target| {
+            private(target, Meta)
         }),
-        check(22, PLACE, "two pages of consumer are EINVAL", |target| {
-            elsewhere(target, |_| (MAP_CONSUMER, 2 * target.page))
+        check(
+            19,
+            PLACE,
+            "mmap(2) of the consumer page with MAP_PRIVATE fails with EINVAL",
+            |target| private(target, Consumer),
+        ),
+        check(20, PLACE, "mmap(2) of the slots with MAP_PRIVATE fails with EINVAL", |target| {
+            private(target, Slots)
         }),
-        check(23, PLACE, "a page more than slots is EINVAL", |target| {
-            elsewhere(target, |bytes| (MAP_SLOTS, bytes + target.page))
+        check(21, PLACE, "mmap(2) of two pages at the meta page fails with EINVAL", |target| {
+            check_outside(target, |_| (MAP_META, 2 * target.page))
         }),
-        check(24, PLACE, "the page after meta is EINVAL", |target| {
-            elsewhere(target, |_| (MAP_META + target.page as u64, target.page))
+        check(22, PLACE, "mmap(2) of two pages at the consumer page fails with EINVAL", |target| {
+            check_outside(target, |_| (MAP_CONSUMER, 2 * target.page))
         }),
-        check(25, PLACE, "the page before consumer is EINVAL", |target| {
-            elsewhere(target, |_| (MAP_CONSUMER - target.page as u64, target.page))
+        check(23, PLACE, "mmap(2) of the slots and one more page fails with EINVAL", |target| {
+            check_outside(target, |bytes| (MAP_SLOTS, bytes + target.page))
         }),
-        check(26, PLACE, "the page after consumer is EINVAL", |target| {
-            elsewhere(target, |_| (MAP_CONSUMER + target.page as u64, target.page))
+        check(24, PLACE, "mmap(2) of the page after the meta page fails with EINVAL", |target| {
+            check_outside(target, |_| (MAP_META + target.page as u64, target.page))
         }),
-        check(27, PLACE, "the page before slots is EINVAL", |target| {
-            elsewhere(target, |_| (MAP_SLOTS - target.page as u64, target.page))
+        check(
+            25,
+            PLACE,
+            "mmap(2) of the page before the consumer page fails with EINVAL",
+            |target| check_outside(target, |_| (MAP_CONSUMER - target.page as u64, target.page)),
+        ),
+        check(
+            26,
+            PLACE,
+            "mmap(2) of the page after the consumer page fails with EINVAL",
+            |target| check_outside(target, |_| (MAP_CONSUMER + target.page as u64, target.page)),
+        ),
+        check(27, PLACE, "mmap(2) of the page before the slots fails with EINVAL", |target| {
+            check_outside(target, |_| (MAP_SLOTS - target.page as u64, target.page))
         }),
-        check(28, PLACE, "the page after slots is EINVAL", |target| {
-            elsewhere(target, |bytes| (MAP_SLOTS + bytes as u64, target.page))
+        check(28, PLACE, "mmap(2) of the page after the slots fails with EINVAL", |target| {
+            check_outside(target, |bytes| (MAP_SLOTS + bytes as u64, target.page))
         }),
-        check(29, PLACE, "slots from their second page on and a page more are EINVAL", |target| {
-            elsewhere(target, |bytes| (MAP_SLOTS + target.page as u64, bytes))
+        check(
+            29,
+            PLACE,
+            "mmap(2) from the second page of the slots to a page after them fails with EINVAL",
+            |target| check_outside(target, |bytes| (MAP_SLOTS + target.page as u64, bytes)),
+        ),
+        check(30, PLACE, "mmap(2) of a fourth region fails with EINVAL", |target| {
+            check_outside(target, |_| (3 << 32, target.page))
         }),
-        check(30, PLACE, "a fourth region is EINVAL", |target| {
-            elsewhere(target, |_| (3 << 32, target.page))
-        }),
-        check(31, PLACE, "the highest offset there is is EINVAL", |target| {
+        check(31, PLACE, "mmap(2) at the highest offset fails with EINVAL", |target| {
             let page = target.page as u64;
-            elsewhere(target, |_| (i64::MAX as u64 / page * page, target.page))
+            check_outside(target, |_| (i64::MAX as u64 / page * page, target.page))
         }),
-        check(32, PLACE, "a part of the slots maps by its offset", |target| {
+        check(32, PLACE, "a part of the slots can be mapped at its offset", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             let at = reader.made.slots_bytes as usize - target.page;
             let part = Mapping::read_only(&reader.raw, MAP_SLOTS + at as u64, target.page)?;
             let same = part.copy(0, target.page) == reader.slots.copy(at, target.page);
-            holds(same, || "got other bytes than at the same place of all".to_owned())
+            holds(same, || "the part differs from the same bytes of the whole".to_owned())
         }),
-        check(33, PLACE, "meta does not grow by mremap(2)", |target| grows(target, Meta)),
-        check(34, PLACE, "consumer does not grow by mremap(2)", |target| grows(target, Consumer)),
-        check(35, PLACE, "slots do not grow by mremap(2)", |target| grows(target, Slots)),
-        check(36, PLACE, "meta is not written through /proc/self/mem", |target| {
-            poked(target, MAP_META)
+        check(33, PLACE, "mremap(2) cannot extend the meta page", |target| grows(target, Meta)),
+        check(34, PLACE, "mremap(2) cannot extend the consumer page", |target| {
+            grows(target, Consumer)
         }),
-        check(37, PLACE, "slots are not written through /proc/self/mem", |target| {
-            poked(target, MAP_SLOTS)
+        check(35, PLACE, "mremap(2) cannot extend the slots", |target| grows(target, Slots)),
+        check(36, PLACE, "a write to the meta page through /proc/self/mem fails", |target| {
+            check_forced_write(target, MAP_META)
         }),
-        check(38, PLACE, "a file opened to be read alone maps all to be read", |target| {
+        check(37, PLACE, "a write to the slots through /proc/self/mem fails", |target| {
+            check_forced_write(target, MAP_SLOTS)
+        }),
+        check(38, PLACE, "a file opened for reading can map every region for reading", |target| {
             let raw = Raw::open_read_only(&target.path);
             let made = configure(&raw, target.shape())?;
             [Meta, Consumer, Slots].into_iter().try_for_each(|region| {
@@ -137,7 +176,7 @@ pub(super) const SECTION: Section = Section {
         check(
             39,
             PLACE,
-            "a file opened to be read alone does not map consumer writable",
+            "a file opened for reading cannot map the consumer page for writing",
             |target| {
                 let raw = Raw::open_read_only(&target.path);
                 let made = configure(&raw, target.shape())?;
@@ -146,17 +185,17 @@ pub(super) const SECTION: Section = Section {
                 refused(mapped, Errno::EACCES)
             },
         ),
-        check(40, PLACE, "fresh slots hold nothing", |target| {
+        check(40, PLACE, "new slots are zero", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let dirty = reader.all().iter().position(|byte| *byte != 0);
             equal("first byte that is not zero at", dirty, None)
         }),
-        check(41, PLACE, "a fresh consumer page holds nothing", |target| {
+        check(41, PLACE, "a new consumer page is zero", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let dirty = reader.consumer.copy(0, target.page).iter().position(|byte| *byte != 0);
             equal("first byte that is not zero at", dirty, None)
         }),
-        check(42, PLACE, "two mappings of a region are one memory", |target| {
+        check(42, PLACE, "two mappings of a region share their memory", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let again = Mapping::read_only(&reader.raw, MAP_CONSUMER, target.page)?;
             reader.set_index(0);
@@ -166,18 +205,18 @@ pub(super) const SECTION: Section = Section {
             page.consumer.store(0, std::sync::atomic::Ordering::SeqCst);
             equal("consumer", seen, 0x5a5a_5a5a)
         }),
-        check(43, "Life cycle", "what was received stays readable after STOP", |target| {
+        check(43, "Life cycle", "received frames stay readable after STOP", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             let before = reader.all();
             reader.stop()?;
             sleep(Duration::from_millis(50));
-            holds(reader.all() == before, || "got other bytes in the slots".to_owned())
+            holds(reader.all() == before, || "the slots have changed".to_owned())
         }),
         check(
             44,
             "Life cycle",
-            "eight replaced rings may stay mapped, a ninth may not",
+            "eight replaced rings may stay mapped, and a ninth CONFIGURE fails with ENOBUFS",
             |target| {
                 let raw = target.open()?;
                 let mut metas = Vec::new();
@@ -187,7 +226,9 @@ pub(super) const SECTION: Section = Section {
                 }
                 refused(raw.configure(target.shape()), Errno::ENOBUFS)?;
                 let still = raw.exchange(uapi::GET_CONFIG, Config::default())?;
-                holds(still.slots_bytes != 0, || "the ring is gone".to_owned())?;
+                holds(still.slots_bytes != 0, || {
+                    "the refused CONFIGURE removed the ring".to_owned()
+                })?;
                 metas.remove(0);
                 configure(&raw, target.shape()).map(drop)
             },
@@ -211,8 +252,8 @@ fn map(
     Mapping::new(raw, offset, bytes, protection, flags)
 }
 
-/// A region of a configured stream.
-fn had(
+/// Maps a region of a newly configured stream.
+fn map_region(
     target: &Target,
     region: Region,
     protection: i32,
@@ -229,29 +270,29 @@ fn absent(target: &Target, region: Region) -> Outcome {
 }
 
 fn unwritable(target: &Target, region: Region) -> Outcome {
-    refused(had(target, region, PROT_READ | PROT_WRITE, MAP_SHARED)?, Errno::EPERM)?;
-    refused(had(target, region, PROT_WRITE, MAP_SHARED)?, Errno::EPERM)
+    refused(map_region(target, region, PROT_READ | PROT_WRITE, MAP_SHARED)?, Errno::EPERM)?;
+    refused(map_region(target, region, PROT_WRITE, MAP_SHARED)?, Errno::EPERM)
 }
 
 fn unexecutable(target: &Target, region: Region) -> Outcome {
-    match had(target, region, PROT_READ | PROT_EXEC, MAP_SHARED)? {
-        // The kernel's own answer where /dev is mounted noexec.
+    match map_region(target, region, PROT_READ | PROT_EXEC, MAP_SHARED)? {
+        // The kernel refuses by itself if /dev is mounted noexec.
         Err(Errno::EPERM) => Ok(()),
         mapped => refused(mapped, Errno::EINVAL),
     }
 }
 
 fn private(target: &Target, region: Region) -> Outcome {
-    refused(had(target, region, PROT_READ, MAP_PRIVATE)?, Errno::EINVAL)?;
-    refused(had(target, region, PROT_READ | PROT_WRITE, MAP_PRIVATE)?, Errno::EINVAL)
+    refused(map_region(target, region, PROT_READ, MAP_PRIVATE)?, Errno::EINVAL)?;
+    refused(map_region(target, region, PROT_READ | PROT_WRITE, MAP_PRIVATE)?, Errno::EINVAL)
 }
 
 fn protected(target: &Target, region: Region, protection: i32) -> Outcome {
-    let mapping = had(target, region, PROT_READ, MAP_SHARED)??;
+    let mapping = map_region(target, region, PROT_READ, MAP_SHARED)??;
     refused(mapping.protect(protection), Errno::EACCES)
 }
 
-fn elsewhere(target: &Target, place: impl FnOnce(usize) -> (u64, usize)) -> Outcome {
+fn check_outside(target: &Target, place: impl FnOnce(usize) -> (u64, usize)) -> Outcome {
     let raw = target.open()?;
     let made = configure(&raw, target.shape())?;
     let (offset, bytes) = place(made.slots_bytes as usize);
@@ -266,13 +307,13 @@ fn grows(target: &Target, region: Region) -> Outcome {
         Slots => made.slots_bytes as usize,
         Meta | Consumer => target.page,
     };
-    // Which error is the kernel's affair.
+    // The kernel decides on the errno.
     let grown = mapping.resize(bytes + target.page);
     holds(grown.is_err(), || "got success".to_owned())
 }
 
-/// A debugger's way of writing does not ask for protection.
-fn poked(target: &Target, offset: u64) -> Outcome {
+/// Writes through /proc/self/mem, which ignores the protection of a mapping.
+fn check_forced_write(target: &Target, offset: u64) -> Outcome {
     let reader = Reader::configured(target, target.shape())?;
     let mapping = if offset == MAP_META { &reader.meta } else { &reader.slots };
     let memory = OpenOptions::new().write(true).open("/proc/self/mem")?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The sections, in the order in which they run.
+//! The sections of checks, in the order in which they run.
 
 mod configure;
 mod event;
@@ -26,7 +26,7 @@ const REFERENCE: &str = "userspace-api/dmaframe.rst";
 const ATTRIBUTES: &str = "ABI/testing/sysfs-class-misc-dmaframe";
 const SPECIFICATION: &str = "netlink/specs/dmaframe.yaml";
 
-/// All of them.
+/// All sections.
 pub(crate) const ALL: &[Section] = &[
     open::SECTION,
     query::SECTION,
@@ -62,8 +62,8 @@ mod tests {
             let numbers = section.checks.iter().map(|check| check.number);
             assert!(numbers.is_sorted_by(|a, b| a < b), "section {}", section.number);
             for check in section.checks {
-                assert!(names.insert(check.name), "{} is there twice", check.name);
-                // What follows the first colon of a line is how the check ended.
+                assert!(names.insert(check.name), "{} exists twice", check.name);
+                // Readers of the report split a line at its first colon.
                 assert!(!check.name.contains(':'), "{}", check.name);
             }
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Generic netlink: what is asked and answered, and what is set.
+//! Generic netlink requests.
 
 use super::SPECIFICATION;
-use super::sysfs::plain;
+use crate::attribute::plain;
 use crate::check::{Section, check};
 use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Reader, config};
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 const GET: &str = "device-get";
 const SET: &str = "device-set";
 
-/// All that an answer has.
+/// The attributes of an answer.
 pub(super) const ANSWERED: [Attribute; 14] = [
     Attribute::Id,
     Attribute::Name,
@@ -49,66 +49,60 @@ pub(super) const SECTION: Section = Section {
             let name = EVENTS.to_string_lossy();
             holds(groups.iter().any(|group| *group == name), || format!("got {groups:?}"))
         }),
-        check(4, GET, "device-get, an answer is a device-get", |target| {
+        check(4, GET, "device-get, the answer's command is device-get", |target| {
             equal("command", get(target)?.command, Command::DeviceGet as u8)
         }),
-        check(5, GET, "device-get, an answer has each attribute once", |target| {
+        check(5, GET, "device-get, the answer has each attribute once", |target| {
             let answer = get(target)?;
             ANSWERED.into_iter().try_for_each(|kind| {
                 let count = answer.attributes.iter().filter(|(of, _)| *of == kind as u16).count();
                 equal(&format!("{kind:?}"), count, 1)
             })
         }),
-        check(6, GET, "device-get, an answer has no event", |target| {
+        check(6, GET, "device-get, the answer has no event", |target| {
             let answer = get(target)?;
             let event = answer.attributes.iter().any(|(of, _)| *of == Attribute::Event as u16);
             equal("event", event, false)
         }),
-        check(
-            7,
-            "device",
-            "device-get, a u32 is of four bytes, and a uint of four or eight",
-            |target| {
-                let answer = get(target)?;
-                for kind in ANSWERED {
-                    let long = answer.value(kind)?.len();
-                    let good = match kind {
-                        Attribute::Name | Attribute::Source => true,
-                        Attribute::Frames
-                        | Attribute::Lost
-                        | Attribute::Bytes
-                        | Attribute::Errors => long == 4 || long == 8,
-                        _ => long == 4,
-                    };
-                    holds(good, || format!("got {long} bytes for {kind:?}"))?;
-                }
-                Ok(())
-            },
-        ),
-        check(8, "device", "device-get, id is the one asked for", |target| {
+        check(7, "device", "device-get, a u32 has four bytes and a uint four or eight", |target| {
+            let answer = get(target)?;
+            for kind in ANSWERED {
+                let long = answer.value(kind)?.len();
+                let good = match kind {
+                    Attribute::Name | Attribute::Source => true,
+                    Attribute::Frames | Attribute::Lost | Attribute::Bytes | Attribute::Errors => {
+                        long == 4 || long == 8
+                    }
+                    _ => long == 4,
+                };
+                holds(good, || format!("got {long} bytes for {kind:?}"))?;
+            }
+            Ok(())
+        }),
+        check(8, "device", "device-get, id is the requested one", |target| {
             equal("id", get(target)?.number(Attribute::Id)?, target.info.device.into())
         }),
-        check(9, "device", "device-get, name is that of the node", |target| {
+        check(9, "device", "device-get, name is the name of the node", |target| {
             let name = format!("dmaframe{}", target.info.device);
             equal("name", get(target)?.text(Attribute::Name)?, name)
         }),
-        check(10, "device", "device-get, channel is that of GET_INFO", |target| {
+        check(10, "device", "device-get, channel equals channel of GET_INFO", |target| {
             equal("channel", get(target)?.number(Attribute::Channel)?, target.info.channel.into())
         }),
-        check(11, "device", "device-get, state follows the stream", |target| {
+        check(11, "device", "device-get, state is the state of the stream", |target| {
             let told = || get(target)?.number(Attribute::State);
             equal("state", told()?, State::Idle as u64)?;
             let reader = Reader::configured(target, target.quiet())?;
             equal("state", told()?, State::Configured as u64)?;
             reader.start()?;
             equal("state", told()?, State::Running as u64)?;
-            reader.lie(1)?;
+            reader.write_impossible(1)?;
             equal("state", told()?, State::Faulted as u64)
         }),
-        check(12, "device", "device-get, fault is that of the stream", |target| {
+        check(12, "device", "device-get, fault is the fault of the stream", |target| {
             let reader = Reader::started(target, target.quiet())?;
             equal("fault", get(target)?.number(Attribute::Fault)?, Fault::None as u64)?;
-            reader.lie(1)?;
+            reader.write_impossible(1)?;
             equal("fault", get(target)?.number(Attribute::Fault)?, Fault::Consumer as u64)
         }),
         check(
@@ -127,26 +121,31 @@ pub(super) const SECTION: Section = Section {
             let reader = Reader::configured(target, given)?;
             shown(target, &reader.made)
         }),
-        check(15, "device", "device-get, frames is that of GET_STATS", |target| {
+        check(15, "device", "device-get, frames equals frames of GET_STATS", |target| {
             counted(target, Attribute::Frames, |now| now.frames)
         }),
-        check(16, "device", "device-get, lost is that of GET_STATS", |target| {
+        check(16, "device", "device-get, lost equals lost of GET_STATS", |target| {
             counted(target, Attribute::Lost, |now| now.lost)
         }),
-        check(17, "device", "device-get, bytes is that of GET_STATS", |target| {
+        check(17, "device", "device-get, bytes equals bytes of GET_STATS", |target| {
             counted(target, Attribute::Bytes, |now| now.bytes)
         }),
-        check(18, "device", "device-get, errors is that of GET_STATS", |target| {
+        check(18, "device", "device-get, errors equals errors of GET_STATS", |target| {
             counted(target, Attribute::Errors, |now| now.errors)
         }),
-        check(19, GET, "device-get, without an id it is EINVAL, with words", |_| {
-            told(ask(Command::DeviceGet, &[])?, Errno::EINVAL)
+        check(19, GET, "device-get, without an id it fails with EINVAL and a message", |_| {
+            refused_with_message(ask(Command::DeviceGet, &[])?, Errno::EINVAL)
         }),
         check(
             20,
             GET,
-            "device-get, of a device that is not there it is ENODEV, with words",
-            |_| told(ask(Command::DeviceGet, &[number(Attribute::Id, u32::MAX)])?, Errno::ENODEV),
+            "device-get, for an absent device it fails with ENODEV and a message",
+            |_| {
+                refused_with_message(
+                    ask(Command::DeviceGet, &[number(Attribute::Id, u32::MAX)])?,
+                    Errno::ENODEV,
+                )
+            },
         ),
         check(21, GET, "device-get, an id of two bytes is refused", |_| {
             refused(ask(Command::DeviceGet, &[(Attribute::Id as u16, vec![0; 2])])?)
@@ -160,22 +159,22 @@ pub(super) const SECTION: Section = Section {
             Ok(())
         }),
         check(23, GET, "device-get, a user without rights is answered", |target| {
-            target.become_nobody()?;
+            target.drop_rights()?;
             get(target).map(drop)
         }),
-        check(24, GET, "device-get, a dump has the device", |target| {
+        check(24, GET, "device-get, a dump contains the device", |target| {
             let ids = dumped()?;
             holds(ids.contains(&target.info.device.into()), || format!("got {ids:?}"))
         }),
-        check(25, GET, "device-get, a dump has no device twice", |_| {
+        check(25, GET, "device-get, a dump contains no device twice", |_| {
             let ids = dumped()?;
             equal("ids", ids.iter().collect::<HashSet<_>>().len(), ids.len())
         }),
-        check(26, GET, "device-get, a dump's messages say that others follow", |_| {
+        check(26, GET, "device-get, each message of a dump has the flag NLM_F_MULTI", |_| {
             let all = dump()?;
             holds(all.iter().all(|answer| answer.multi), || format!("got {all:?}"))
         }),
-        check(27, GET, "device-get, a dump says of the device what is answered of it", |target| {
+        check(27, GET, "device-get, a dump has the same attributes as an answer", |target| {
             let all = dump()?;
             let id = u64::from(target.info.device);
             let mut of = all.iter().filter(|it| it.number(Attribute::Id).is_ok_and(|it| it == id));
@@ -184,26 +183,26 @@ pub(super) const SECTION: Section = Section {
                 None => Err(failed("got no such device")),
             }
         }),
-        check(28, SET, "device-set, without CAP_NET_ADMIN it is EPERM", |target| {
-            target.become_nobody()?;
+        check(28, SET, "device-set, without CAP_NET_ADMIN it fails with EPERM", |target| {
+            target.drop_rights()?;
             let given = [number(Attribute::Id, target.info.device)];
             match ask(Command::DeviceSet, &given)? {
                 Err(Refusal { errno: Errno::EPERM, .. }) => Ok(()),
                 other => Err(failed(format!("got {other:?}, not EPERM"))),
             }
         }),
-        check(29, SET, "device-set, slots is the next stream's", |target| {
+        check(29, SET, "device-set, the next stream has the new slots", |target| {
             ready(target)?;
             set(target, &[number(Attribute::Slots, 8)])?;
             equal("slots", config(&target.open()?)?.slots, 8)
         }),
-        check(30, SET, "device-set, frame-bytes is the next stream's", |target| {
+        check(30, SET, "device-set, the next stream has the new frame-bytes", |target| {
             ready(target)?;
             let other = target.shape().frame_bytes + target.unit(&target.source());
             set(target, &[number(Attribute::FrameBytes, other)])?;
             equal("frame_bytes", config(&target.open()?)?.frame_bytes, other)
         }),
-        check(31, SET, "device-set, interval-us is the next stream's", |target| {
+        check(31, SET, "device-set, the next stream has the new interval-us", |target| {
             ready(target)?;
             let least = target.info.interval_us_min;
             set(target, &[number(Attribute::IntervalUs, least)])?;
@@ -217,61 +216,71 @@ pub(super) const SECTION: Section = Section {
             set(target, &all(target, &given))?;
             equal("GET_CONFIG", config(&target.open()?)?, given)
         }),
-        check(33, SET, "device-set, what is not given stays as it is", |target| {
-            ready(target)?;
-            let before = config(&target.open()?)?;
-            set(target, &[number(Attribute::Slots, 2)])?;
-            equal("GET_CONFIG", config(&target.open()?)?, Config { slots: 2, ..before })
-        }),
-        check(34, SET, "device-set, nothing to set is no error", |target| {
-            target.need_net_admin()?;
-            set(target, &[])
-        }),
         check(
-            35,
+            33,
             SET,
-            "device-set, of settings of which one cannot be had, none is taken",
+            "device-set, settings that are not in the request stay as they are",
             |target| {
                 ready(target)?;
                 let before = config(&target.open()?)?;
-                let given = [number(Attribute::Slots, 8), number(Attribute::FrameBytes, 1)];
-                told(try_set(target, &given)?, Errno::EINVAL)?;
-                equal("GET_CONFIG", config(&target.open()?)?, before)
+                set(target, &[number(Attribute::Slots, 2)])?;
+                equal("GET_CONFIG", config(&target.open()?)?, Config { slots: 2, ..before })
             },
         ),
-        check(36, SET, "device-set, slots that cannot be had is EINVAL, with words", |target| {
+        check(34, SET, "device-set, a request without settings succeeds", |target| {
+            target.need_net_admin()?;
+            set(target, &[])
+        }),
+        check(35, SET, "device-set, a request with one invalid setting changes none", |target| {
+            ready(target)?;
+            let before = config(&target.open()?)?;
+            let given = [number(Attribute::Slots, 8), number(Attribute::FrameBytes, 1)];
+            refused_with_message(try_set(target, &given)?, Errno::EINVAL)?;
+            equal("GET_CONFIG", config(&target.open()?)?, before)
+        }),
+        check(36, SET, "device-set, invalid slots fails with EINVAL and a message", |target| {
             bad(target, number(Attribute::Slots, 3))
         }),
         check(
             37,
             SET,
-            "device-set, frame-bytes that cannot be had is EINVAL, with words",
+            "device-set, invalid frame-bytes fails with EINVAL and a message",
             |target| bad(target, number(Attribute::FrameBytes, 1)),
         ),
-        check(38, SET, "device-set, a policy that cannot be had is EINVAL, with words", |target| {
+        check(38, SET, "device-set, an invalid policy fails with EINVAL and a message", |target| {
             bad(target, number(Attribute::Policy, 2))
         }),
-        check(39, SET, "device-set, drop without an interval is EINVAL, with words", |target| {
-            ready(target)?;
-            bad(target, number(Attribute::Policy, Policy::Drop as u32))
-        }),
+        check(
+            39,
+            SET,
+            "device-set, drop without an interval fails with EINVAL and a message",
+            |target| {
+                ready(target)?;
+                bad(target, number(Attribute::Policy, Policy::Drop as u32))
+            },
+        ),
         check(
             40,
             SET,
-            "device-set, interval-us that cannot be had is EINVAL, with words",
+            "device-set, invalid interval-us fails with EINVAL and a message",
             |target| match target.info.interval_us_max.checked_add(1) {
                 Some(over) => bad(target, number(Attribute::IntervalUs, over)),
-                None => skipped("any can be had"),
+                None => skipped("every interval is valid"),
             },
         ),
-        check(41, SET, "device-set, a source that is not there is EINVAL, with words", |target| {
+        check(41, SET, "device-set, an unknown source fails with EINVAL and a message", |target| {
             bad(target, (Attribute::Source as u16, b"none of these\0".to_vec()))
         }),
-        check(42, SET, "device-set, a source's name over 31 characters is refused", |target| {
-            target.need_net_admin()?;
-            let long = [vec![b'x'; 32], vec![0]].concat();
-            refused(try_set(target, &[(Attribute::Source as u16, long)])?)
-        }),
+        check(
+            42,
+            SET,
+            "device-set, a source name of more than 31 characters is refused",
+            |target| {
+                target.need_net_admin()?;
+                let long = [vec![b'x'; 32], vec![0]].concat();
+                refused(try_set(target, &[(Attribute::Source as u16, long)])?)
+            },
+        ),
         check(43, SET, "device-set, slots of two bytes is refused", |target| {
             target.need_net_admin()?;
             refused(try_set(target, &[(Attribute::Slots as u16, vec![2, 0])])?)
@@ -294,24 +303,35 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(45, SET, "device-set, without an id is EINVAL, with words", |target| {
+        check(45, SET, "device-set, without an id it fails with EINVAL and a message", |target| {
             target.need_net_admin()?;
-            told(ask(Command::DeviceSet, &[number(Attribute::Slots, 4)])?, Errno::EINVAL)
+            refused_with_message(
+                ask(Command::DeviceSet, &[number(Attribute::Slots, 4)])?,
+                Errno::EINVAL,
+            )
         }),
         check(
             46,
             SET,
-            "device-set, of a device that is not there is ENODEV, with words",
+            "device-set, for an absent device it fails with ENODEV and a message",
             |target| {
                 target.need_net_admin()?;
-                told(ask(Command::DeviceSet, &[number(Attribute::Id, u32::MAX)])?, Errno::ENODEV)
+                refused_with_message(
+                    ask(Command::DeviceSet, &[number(Attribute::Id, u32::MAX)])?,
+                    Errno::ENODEV,
+                )
             },
         ),
-        check(47, SET, "device-set, while a stream is configured is EBUSY, with words", |target| {
-            target.need_net_admin()?;
-            let _reader = Reader::configured(target, target.shape())?;
-            told(try_set(target, &[number(Attribute::Slots, 4)])?, Errno::EBUSY)
-        }),
+        check(
+            47,
+            SET,
+            "device-set, while a stream is configured it fails with EBUSY and a message",
+            |target| {
+                target.need_net_admin()?;
+                let _reader = Reader::configured(target, target.shape())?;
+                refused_with_message(try_set(target, &[number(Attribute::Slots, 4)])?, Errno::EBUSY)
+            },
+        ),
     ],
 };
 
@@ -325,7 +345,7 @@ fn ask(command: Command, given: &[(u16, Vec<u8>)]) -> Outcome<Asked> {
     Wire::connect()?.request(command as u8, given)
 }
 
-/// The device, as it is answered.
+/// The answer for the device.
 fn get(target: &Target) -> Outcome<Answer> {
     let asked = ask(Command::DeviceGet, &[number(Attribute::Id, target.info.device)])?;
     let mut answers = asked.map_err(|refusal| failed(format!("got {refusal:?}")))?;
@@ -342,11 +362,11 @@ fn dumped() -> Outcome<Vec<u64>> {
     dump()?.iter().map(|answer| answer.number(Attribute::Id)).collect()
 }
 
-/// Refused, and the extended acknowledgement says why.
-fn told(asked: Asked, want: Errno) -> Outcome {
+/// Fails unless the request is refused with `want` and a message in the extended acknowledgement.
+fn refused_with_message(asked: Asked, want: Errno) -> Outcome {
     match asked {
         Err(Refusal { errno, words: Some(words) }) if errno == want && !words.is_empty() => Ok(()),
-        other => Err(failed(format!("got {other:?}, not {want:?} with words"))),
+        other => Err(failed(format!("got {other:?}, not {want:?} with a message"))),
     }
 }
 
@@ -362,13 +382,14 @@ fn set(target: &Target, given: &[(u16, Vec<u8>)]) -> Outcome {
     try_set(target, given)?.map(drop).map_err(|refusal| failed(format!("got {refusal:?}")))
 }
 
-/// Settings of which any other is possible, by someone who may change them.
+/// Writes settings from which any other valid setting can be reached. Skips the check without
+/// CAP_NET_ADMIN.
 fn ready(target: &Target) -> Outcome {
     target.need_net_admin()?;
     plain(target)
 }
 
-/// All of a shape.
+/// The attributes of a configuration.
 fn all(target: &Target, shape: &Config) -> Vec<(u16, Vec<u8>)> {
     let mut source = target.source_name(shape.source).into_bytes();
     source.push(0);
@@ -381,7 +402,7 @@ fn all(target: &Target, shape: &Config) -> Vec<(u16, Vec<u8>)> {
     ]
 }
 
-/// What is answered of the settings is that shape.
+/// Fails unless the settings in the answer are those of `shape`.
 fn shown(target: &Target, shape: &Config) -> Outcome {
     let answer = get(target)?;
     equal("source", answer.text(Attribute::Source)?, target.source_name(shape.source))?;
@@ -403,10 +424,10 @@ fn counted(target: &Target, kind: Attribute, of: impl Fn(&Stats) -> u64) -> Outc
     equal(&format!("{kind:?}"), get(target)?.number(kind)?, of(&reader.stats()?))
 }
 
-/// One that is refused with words, and changes nothing.
+/// Fails unless the setting is refused with a message and changes nothing.
 fn bad(target: &Target, given: (u16, Vec<u8>)) -> Outcome {
     target.need_net_admin()?;
     let before = config(&target.open()?)?;
-    told(try_set(target, &[given])?, Errno::EINVAL)?;
+    refused_with_message(try_set(target, &[given])?, Errno::EINVAL)?;
     equal("GET_CONFIG", config(&target.open()?)?, before)
 }

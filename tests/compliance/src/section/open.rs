@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The node, and who may open it.
+//! The device node and open(2).
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -25,27 +25,25 @@ pub(super) const SECTION: Section = Section {
         check(2, "dmaframe", "the node's mode is 0660", |target| {
             equal("mode", stat(target.path.as_str())?.st_mode & 0o7777, 0o660)
         }),
-        check(3, "dmaframe", "the node's number is that of its directory in sysfs", |target| {
+        check(3, "dmaframe", "the node's device number is the one in sysfs", |target| {
             let number = stat(target.path.as_str())?.st_rdev;
             let told = fs::read_to_string(target.attribute("dev"))?;
             equal("dev", told.trim(), format!("{}:{}", major(number), minor(number)).as_str())
         }),
-        check(4, PLACE, "the device opens to be read and written", |target| {
-            target.open().map(drop)
-        }),
-        check(5, PLACE, "the device opens to be read alone", |target| {
+        check(4, PLACE, "open for reading and writing succeeds", |target| target.open().map(drop)),
+        check(5, PLACE, "open for reading succeeds", |target| {
             Ok(File::open(&target.path).map(drop)?)
         }),
         check(6, PLACE, "a second open fails with EBUSY", |target| {
             let _first = target.open()?;
             refused(Raw::try_open(&target.path, 0), Errno::EBUSY)
         }),
-        check(7, PLACE, "a second open, to be read alone, fails with EBUSY", |target| {
+        check(7, PLACE, "a second open, for reading, fails with EBUSY", |target| {
             let _first = target.open()?;
             let second = File::open(&target.path).map_err(|error| errno(&error));
             refused(second, Errno::EBUSY)
         }),
-        check(8, PLACE, "a refused open leaves the first one's stream", |target| {
+        check(8, PLACE, "a refused open does not change the stream of the first", |target| {
             let first = target.open()?;
             let made = configure(&first, target.shape())?;
             refused(Raw::try_open(&target.path, 0), Errno::EBUSY)?;
@@ -56,7 +54,7 @@ pub(super) const SECTION: Section = Section {
             drop(target.open()?);
             target.open().map(drop)
         }),
-        check(10, "Life cycle", "a duplicate of the file keeps the device taken", |target| {
+        check(10, "Life cycle", "a duplicate of the file keeps the device busy", |target| {
             let first = target.open()?;
             let copy = first.file().try_clone()?;
             drop(first);
@@ -64,7 +62,7 @@ pub(super) const SECTION: Section = Section {
             drop(copy);
             target.open().map(drop)
         }),
-        check(11, "Life cycle", "a mapping keeps the device taken after close(2)", |target| {
+        check(11, "Life cycle", "a mapping keeps the device busy after close(2)", |target| {
             let Reader { raw, meta, consumer, slots, .. } =
                 Reader::configured(target, target.shape())?;
             drop((raw, consumer, slots));
@@ -72,25 +70,20 @@ pub(super) const SECTION: Section = Section {
             drop(meta);
             target.open().map(drop)
         }),
-        check(12, PLACE, "a user who is in no group gets EACCES", |target| {
+        check(12, PLACE, "open by a user outside the group fails with EACCES", |target| {
             target.need_root()?;
-            target.become_nobody()?;
+            target.drop_rights()?;
             refused(Raw::try_open(&target.path, 0), Errno::EACCES)
         }),
-        check(13, "Life cycle", "a device that was just opened is idle", |target| {
+        check(13, "Life cycle", "a newly opened device is idle", |target| {
             equal("state", state(&target.open()?)?, State::Idle as u32)
         }),
-        check(
-            14,
-            PLACE,
-            "a file opened to be read alone can make a stream and start it",
-            |target| {
-                let raw = read_only(target.path.as_str())?;
-                configure(&raw, target.quiet())?;
-                raw.request(dmaframe_abi::uapi::START, 0)?;
-                equal("state", state(&raw)?, State::Running as u32)
-            },
-        ),
+        check(14, PLACE, "a file opened for reading can configure and start a stream", |target| {
+            let raw = read_only(target.path.as_str())?;
+            configure(&raw, target.quiet())?;
+            raw.request(dmaframe_abi::uapi::START, 0)?;
+            equal("state", state(&raw)?, State::Running as u32)
+        }),
     ],
 };
 
@@ -99,7 +92,7 @@ fn errno(error: &std::io::Error) -> Errno {
 }
 
 fn read_only(path: &str) -> Outcome<Raw> {
-    // Raw::open_read_only panics where it is refused, and a check tells what it saw.
+    // Raw::open_read_only panics on an error, and this returns it.
     drop(File::open(path).map_err(|error| failed(format!("got {error}")))?);
     Ok(Raw::open_read_only(path))
 }

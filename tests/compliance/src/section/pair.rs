@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two devices of one driver: neither knows of the other.
+//! Two devices of one driver, which do not affect each other.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -17,7 +17,7 @@ pub(super) const SECTION: Section = Section {
     name: "Two devices",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "they have other numbers and channels", |target| {
+        check(1, PLACE, "the devices have different numbers and channels", |target| {
             let (one, two) = (target.info, target.other()?.info);
             holds(one.device != two.device && one.channel != two.channel, || {
                 format!(
@@ -26,40 +26,55 @@ pub(super) const SECTION: Section = Section {
                 )
             })
         }),
-        check(2, "Opening", "one is open while the other is", |target| {
+        check(2, "Opening", "both devices can be open at the same time", |target| {
             let other = target.other()?;
             let (_one, _two) = (target.open()?, other.open()?);
             Ok(())
         }),
-        check(3, "Life cycle", "a stream of one leaves the other idle", |target| {
+        check(3, "Life cycle", "a stream of one device leaves the other idle", |target| {
             let other = target.other()?;
             let _one = Reader::started(target, target.quiet())?;
             equal("state", state(&other.open()?)?, State::Idle as u32)
         }),
-        check(4, "GET_CONFIG", "a stream of one leaves the other's settings", |target| {
-            let other = target.other()?;
-            let before = config(&other.open()?)?;
-            let _one = Reader::configured(target, target.dropping())?;
-            equal("GET_CONFIG", config(&other.open()?)?, before)
-        }),
-        check(5, "GET_CONFIG", "settings of one that are written leave the other's", |target| {
-            target.need_root()?;
-            let other = target.other()?;
-            let before = config(&other.open()?)?;
-            let now = target.sysfs().number(Attribute::Slots)?;
-            target.sysfs().write(Attribute::Slots, if now == 2 { 4 } else { 2 })?;
-            equal("GET_CONFIG", config(&other.open()?)?, before)
-        }),
-        check(6, PLACE, "both stream at once, and frames of both arrive whole", |target| {
-            let other = target.other()?;
-            target.pattern()?;
-            thread::scope(|scope| {
-                let two = scope.spawn(|| whole(&other));
-                whole(target)?;
-                two.join().map_err(|_| failed("the other reader panicked"))?
-            })
-        }),
-        check(7, "STOP", "STOP of one leaves the other running", |target| {
+        check(
+            4,
+            "GET_CONFIG",
+            "a stream of one device does not change the other's settings",
+            |target| {
+                let other = target.other()?;
+                let before = config(&other.open()?)?;
+                let _one = Reader::configured(target, target.dropping())?;
+                equal("GET_CONFIG", config(&other.open()?)?, before)
+            },
+        ),
+        check(
+            5,
+            "GET_CONFIG",
+            "writing settings of one device does not change the other's",
+            |target| {
+                target.need_root()?;
+                let other = target.other()?;
+                let before = config(&other.open()?)?;
+                let now = target.sysfs().number(Attribute::Slots)?;
+                target.sysfs().write(Attribute::Slots, if now == 2 { 4 } else { 2 })?;
+                equal("GET_CONFIG", config(&other.open()?)?, before)
+            },
+        ),
+        check(
+            6,
+            PLACE,
+            "both devices stream at the same time, and all frames are correct",
+            |target| {
+                let other = target.other()?;
+                target.pattern()?;
+                thread::scope(|scope| {
+                    let two = scope.spawn(|| whole(&other));
+                    whole(target)?;
+                    two.join().map_err(|_| failed("the other reader panicked"))?
+                })
+            },
+        ),
+        check(7, "STOP", "STOP of one device leaves the other running", |target| {
             let other = target.other()?;
             let one = Reader::started(target, target.shape())?;
             let two = Reader::started(&other, other.shape())?;
@@ -67,7 +82,7 @@ pub(super) const SECTION: Section = Section {
             two.take_all(3 * two.made.slots)?;
             equal("state", two.state()?, State::Running as u32)
         }),
-        check(8, "Life cycle", "close(2) of one leaves the other running", |target| {
+        check(8, "Life cycle", "close(2) of one device leaves the other running", |target| {
             let other = target.other()?;
             let one = Reader::started(target, target.shape())?;
             let two = Reader::started(&other, other.shape())?;
@@ -75,34 +90,29 @@ pub(super) const SECTION: Section = Section {
             two.take_all(3 * two.made.slots)?;
             equal("state", two.state()?, State::Running as u32)
         }),
-        check(9, "Ring protocol", "a fault of one leaves the other running", |target| {
+        check(9, "Ring protocol", "a fault of one device leaves the other running", |target| {
             let other = target.other()?;
             let one = Reader::started(target, target.quiet())?;
             let two = Reader::started(&other, other.shape())?;
-            one.lie(1)?;
+            one.write_impossible(1)?;
             two.take_all(3 * two.made.slots)?;
             let now = two.stats()?;
             equal("them", (now.state, now.bad_consumer), (State::Running as u32, 0))
         }),
-        check(10, "GET_STATS", "frames of one are not counted of the other", |target| {
+        check(10, "GET_STATS", "frames of one device are not counted for the other", |target| {
             let other = target.other()?;
             let two = Reader::started(&other, other.quiet())?;
             let one = Reader::started(target, target.shape())?;
             one.fill()?;
             equal("frames", two.stats()?.frames, 0)
         }),
-        check(
-            11,
-            "Ring protocol",
-            "a full ring of one holds the other's source up not",
-            |target| {
-                let other = target.other()?;
-                let one = Reader::started(target, target.shape())?;
-                one.fill()?;
-                let two = Reader::started(&other, other.shape())?;
-                two.take_all(3 * two.made.slots).map(drop)
-            },
-        ),
+        check(11, "Ring protocol", "a full ring of one device does not stop the other", |target| {
+            let other = target.other()?;
+            let one = Reader::started(target, target.shape())?;
+            one.fill()?;
+            let two = Reader::started(&other, other.shape())?;
+            two.take_all(3 * two.made.slots).map(drop)
+        }),
     ],
 };
 

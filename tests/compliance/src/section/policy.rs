@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What happens when no slot is free, and when frames are due.
+//! Policies and intervals: when frames are due, and what happens without a free slot.
 
 use super::REFERENCE;
 use super::frame::monotonic_ns;
@@ -19,7 +19,7 @@ pub(super) const SECTION: Section = Section {
     name: "Policies and intervals",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "backpressure loses nothing for a slow reader", |target| {
+        check(1, PLACE, "backpressure loses no frame of a slow reader", |target| {
             let reader = Reader::started(target, Config { slots: 2, ..target.shape() })?;
             for sequence in 0..20 {
                 sleep(Duration::from_millis(2));
@@ -27,13 +27,13 @@ pub(super) const SECTION: Section = Section {
             }
             equal("lost", reader.stats()?.lost, 0)
         }),
-        check(2, PLACE, "backpressure holds the source up while the ring is full", |target| {
+        check(2, PLACE, "backpressure stops the source while the ring is full", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             equal("frames", reader.stats()?.frames, reader.made.slots.into())
         }),
-        check(3, PLACE, "paced backpressure skips an interval without a gap", |target| {
+        check(3, PLACE, "paced backpressure with a full ring leaves no gap", |target| {
             let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
@@ -42,14 +42,14 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(4, PLACE, "paced backpressure counts no loss", |target| {
+        check(4, PLACE, "paced backpressure counts no losses", |target| {
             let reader = Reader::started(target, Config { slots: 4, ..target.paced(1000) })?;
             reader.fill()?;
             sleep(Duration::from_millis(50));
             let now = reader.stats()?;
             equal("lost and overruns", (now.lost, now.overruns), (0, 0))
         }),
-        check(5, PLACE, "paced, no frame comes before its interval is over", |target| {
+        check(5, PLACE, "paced, no frame comes before its interval has passed", |target| {
             let config = target.paced(20_000);
             let reader = Reader::configured(target, config)?;
             let before = monotonic_ns()?;
@@ -66,24 +66,24 @@ pub(super) const SECTION: Section = Section {
             sleep(Duration::from_millis(100));
             equal("producer", reader.producer(), 0)
         }),
-        check(7, PLACE, "paced, frames go on coming", |target| {
+        check(7, PLACE, "paced, frames keep coming", |target| {
             let reader =
                 Reader::started(target, target.paced(target.info.interval_us_min.max(500)))?;
             reader.take_all(100).map(drop)
         }),
-        check(8, PLACE, "drop counts a frame that is due while no slot is free", |target| {
+        check(8, PLACE, "drop counts frames that are due while no slot is free", |target| {
             Reader::started(target, target.dropping())?.lose(5)
         }),
-        check(9, PLACE, "drop loses the frames to come, and none that is ready", |target| {
+        check(9, PLACE, "drop loses new frames and keeps the ready ones", |target| {
             let reader = Reader::started(target, target.dropping())?;
             reader.fill()?;
             let before = reader.all();
             let lost = reader.stats()?.lost;
             reader.lose(lost + 5)?;
-            holds(reader.all() == before, || "got other bytes in the slots".to_owned())?;
+            holds(reader.all() == before, || "the slots have changed".to_owned())?;
             equal("producer", reader.producer(), reader.made.slots)
         }),
-        check(10, "Frame header", "lost is the gap in sequence, always", |target| {
+        check(10, "Frame header", "lost always equals the gap in sequence", |target| {
             let (frames, _) = lossy(target)?;
             let mut next = 0;
             for frame in &frames {
@@ -93,36 +93,36 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(11, "Frame header", "a reader that is late finds a gap", |target| {
+        check(11, "Frame header", "a late reader finds a gap", |target| {
             let (frames, _) = lossy(target)?;
             let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
             holds(lost > 0, || "got none".to_owned())
         }),
-        check(12, "GET_STATS", "frames and lost are all frames of the source", |target| {
+        check(12, "GET_STATS", "frames and lost add up to all frames of the source", |target| {
             let (frames, now) = lossy(target)?;
             let next = frames.last().map_or(0, |frame| frame.header.sequence.get() + 1);
             let lost: u64 = frames.iter().map(|frame| frame.header.lost.get()).sum();
             equal("frames", now.frames, frames.len() as u64)?;
-            // What was lost after the last frame is in no header.
+            // No header reports losses after the last frame.
             equal("frames and lost", now.frames + now.lost, next + (now.lost - lost))
         }),
-        check(13, "GET_STATS", "overruns is not zero, nor above lost", |target| {
+        check(13, "GET_STATS", "overruns is not zero and not above lost", |target| {
             let (_, now) = lossy(target)?;
             holds(0 < now.overruns && now.overruns <= now.lost, || format!("got {now:?}"))
         }),
-        check(14, "GET_STATS", "an overrun that goes on is one", |target| {
+        check(14, "GET_STATS", "a continuing overrun counts once", |target| {
             let reader = Reader::started(target, target.dropping())?;
             let before = reader.lose_without_end()?;
             reader.lose(before.lost + 20)?;
             equal("overruns", reader.stats()?.overruns, before.overruns)
         }),
-        check(15, "GET_STATS", "the next overrun is another one", |target| {
+        check(15, "GET_STATS", "the next overrun counts again", |target| {
             let reader = Reader::started(target, target.dropping())?;
             reader.overrun(1)?;
             reader.set_index(reader.producer());
             reader.overrun(2)
         }),
-        check(16, PLACE, "under drop frames come again once slots are free", |target| {
+        check(16, PLACE, "with drop, frames come again once slots are free", |target| {
             let reader = Reader::started(target, target.dropping())?;
             reader.lose(5)?;
             let slots = reader.made.slots;
@@ -130,19 +130,19 @@ pub(super) const SECTION: Section = Section {
             let last = frames.last().map_or(0, |frame| frame.header.sequence.get());
             holds(last >= u64::from(2 * slots) + 4, || format!("got {last}"))
         }),
-        check(17, "Ring protocol", "under drop a full ring asks for no kick", |target| {
+        check(17, "Ring protocol", "with drop, a full ring does not set NEED_KICK", |target| {
             let reader = Reader::started(target, target.dropping())?;
             reader.lose(5)?;
             equal("NEED_KICK", reader.flags() & NEED_KICK, 0)
         }),
-        check(18, "GET_STATS", "losses are no errors", |target| {
+        check(18, "GET_STATS", "losses do not count as errors", |target| {
             let (_, now) = lossy(target)?;
             equal("errors and fault", (now.errors, now.fault), (0, 0))
         }),
     ],
 };
 
-/// What a reader that is late now and then gets, and the counters.
+/// The frames of a reader that is late repeatedly, and the counters.
 fn lossy(target: &Target) -> Outcome<(Vec<Frame>, Stats)> {
     let reader = Reader::started(target, target.dropping())?;
     let mut frames = Vec::new();

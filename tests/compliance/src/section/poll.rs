@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Readiness, by poll(2), epoll and SIGIO.
+//! Readiness: poll(2), epoll and SIGIO.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -36,7 +36,7 @@ pub(super) const SECTION: Section = Section {
         check(3, PLACE, "a running stream without a frame reports nothing", |target| {
             now(&Reader::started(target, target.quiet())?.raw, NOTHING)
         }),
-        check(4, PLACE, "a frame that is ready is reported as POLLIN | POLLRDNORM", |target| {
+        check(4, PLACE, "a ready frame reports POLLIN | POLLRDNORM", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             now(&reader.raw, READABLE)
@@ -46,20 +46,20 @@ pub(super) const SECTION: Section = Section {
             reader.stop()?;
             now(&reader.raw, READABLE)
         }),
-        check(6, PLACE, "a faulted stream reports POLLERR too", |target| {
+        check(6, PLACE, "a faulted stream reports POLLERR as well", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             now(&reader.raw, READABLE | PollFlags::POLLERR)
         }),
-        check(7, PLACE, "POLLERR ends with START", |target| {
+        check(7, PLACE, "START clears POLLERR", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             reader.set_index(reader.producer());
             reader.start()?;
             now(&reader.raw, NOTHING)
         }),
-        check(8, PLACE, "frames that were returned without a call are not reported", |target| {
-            // All that a ring holds at once comes within an interval.
+        check(8, PLACE, "frames returned without a system call are not reported", |target| {
+            // The interval is long, so one of the attempts falls between two frames.
             let reader = Reader::started(target, target.paced(1_000_000))?;
             let quiet = || {
                 reader.set_index(reader.producer());
@@ -68,7 +68,7 @@ pub(super) const SECTION: Section = Section {
             };
             Ok(wait::until(LIMIT, "poll(2) to report nothing", quiet)?)
         }),
-        check(9, PLACE, "poll(2) never reports what is not in the table", |target| {
+        check(9, PLACE, "poll(2) reports no event that is not in the table", |target| {
             let reader = Reader::started(target, target.shape())?;
             reader.fill()?;
             let all = PollFlags::POLLOUT | PollFlags::POLLWRNORM | PollFlags::POLLPRI | READABLE;
@@ -76,22 +76,22 @@ pub(super) const SECTION: Section = Section {
             poll(&mut fds, PollTimeout::ZERO)?;
             equal("events", fds[0].revents(), Some(READABLE))
         }),
-        check(10, PLACE, "poll(2) sleeps until a frame comes", |target| {
+        check(10, PLACE, "poll(2) sleeps until a frame is ready", |target| {
             let reader = Reader::started(target, target.paced(50_000))?;
             equal("events", wait::readable(&reader.raw, LIMIT)?, READABLE)?;
             holds(reader.producer() > 0, || "got no frame".to_owned())
         }),
-        check(11, PLACE, "STOP wakes who sleeps in poll(2)", |target| {
+        check(11, PLACE, "STOP wakes a thread in poll(2)", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let events = while_asleep(|| asleep(&reader), |_| reader.stop())?;
             equal("events", events?, READABLE)
         }),
-        check(12, PLACE, "a fault wakes who sleeps in poll(2)", |target| {
+        check(12, PLACE, "a fault wakes a thread in poll(2)", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            let events = while_asleep(|| asleep(&reader), |_| reader.lie(1))?;
+            let events = while_asleep(|| asleep(&reader), |_| reader.write_impossible(1))?;
             equal("events", events?, READABLE | PollFlags::POLLERR)
         }),
-        check(13, PLACE, "epoll reports a level as long as it lasts", |target| {
+        check(13, PLACE, "level-triggered epoll reports a ready frame every time", |target| {
             let reader = Reader::started(target, target.shape())?;
             let epoll = epoll_of(&reader, EpollFlags::EPOLLIN)?;
             for _ in 0..3 {
@@ -99,16 +99,16 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(14, PLACE, "epoll reports an edge for each frame", |target| {
+        check(14, PLACE, "edge-triggered epoll reports each frame", |target| {
             let reader = Reader::started(target, long(target))?;
             let epoll = epoll_of(&reader, EpollFlags::EPOLLIN | EpollFlags::EPOLLET)?;
-            // Nothing is taken: only a new frame is a new edge.
+            // The reader takes nothing, so only a new frame is a new edge.
             for _ in 0..5 {
                 equal("events", next(&epoll)?, Some(EpollFlags::EPOLLIN))?;
             }
             Ok(())
         }),
-        check(15, PLACE, "with O_ASYNC each change is a SIGIO", |target| {
+        check(15, PLACE, "with O_ASYNC each frame sends SIGIO", |target| {
             let reader = Reader::configured(target, long(target))?;
             listen(&reader.raw, OFlag::O_ASYNC)?;
             reader.start()?;
@@ -119,17 +119,17 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(16, PLACE, "without O_ASYNC no SIGIO comes", |target| {
+        check(16, PLACE, "without O_ASYNC no SIGIO is sent", |target| {
             let reader = Reader::configured(target, target.paced(1000))?;
             listen(&reader.raw, OFlag::empty())?;
             reader.start()?;
             reader.reach(5)?;
             equal("signals", SIGNALS.load(SeqCst), 0)
         }),
-        check(17, PLACE, "poll(2) alone brings frames to a reader that never kicks", |target| {
+        check(17, PLACE, "a reader that only polls and never kicks gets frames", |target| {
             let reader = Reader::started(target, target.shape())?;
             for _ in 0..10 {
-                reader.asked()?;
+                reader.wait_for_need_kick()?;
                 reader.set_index(reader.producer());
                 equal("events", wait::readable(&reader.raw, LIMIT)?, READABLE)?;
             }
@@ -138,7 +138,7 @@ pub(super) const SECTION: Section = Section {
     ],
 };
 
-/// A ring that is not full before a check that takes nothing has ended.
+/// A ring that does not become full during a check that takes no frame.
 fn long(target: &Target) -> Config {
     let frame_bytes = target.unit(&target.source());
     Config { frame_bytes, slots: target.info.slots_max, ..target.paced(20_000) }
@@ -148,7 +148,7 @@ fn now(raw: &Raw, want: PollFlags) -> Outcome {
     equal("events", wait::readable(raw, Duration::ZERO)?, want)
 }
 
-/// poll(2), for as long as a check waits.
+/// Sleeps in poll(2).
 fn asleep(reader: &Reader) -> nix::Result<PollFlags> {
     wait::readable(&reader.raw, LIMIT)
 }
@@ -159,7 +159,7 @@ fn epoll_of(reader: &Reader, flags: EpollFlags) -> Outcome<Epoll> {
     Ok(epoll)
 }
 
-/// The next event within the limit.
+/// Waits for the next event.
 fn next(epoll: &Epoll) -> Outcome<Option<EpollFlags>> {
     let mut events = [EpollEvent::empty()];
     let timeout = EpollTimeout::try_from(LIMIT).unwrap_or(EpollTimeout::NONE);
@@ -173,7 +173,7 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, SeqCst);
 }
 
-/// Counts SIGIO from now on, and gives the file `flag`.
+/// Starts to count SIGIO, and sets `flag` on the file.
 fn listen(raw: &Raw, flag: OFlag) -> Outcome {
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler only adds to an atomic.

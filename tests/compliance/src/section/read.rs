@@ -24,12 +24,12 @@ pub(super) const SECTION: Section = Section {
     name: "read",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "on an idle device read(2) starts a stream", |target| {
+        check(1, PLACE, "read(2) on an idle device starts a stream", |target| {
             let (raw, mut buffer) = idle(target)?;
             read(&raw, &mut buffer)?;
             equal("state", state(&raw)?, State::Running as u32)
         }),
-        check(2, PLACE, "the stream that read(2) starts is of the device's settings", |target| {
+        check(2, PLACE, "the stream that read(2) starts has the device's settings", |target| {
             let (raw, mut buffer) = idle(target)?;
             let settings = config(&raw)?;
             read(&raw, &mut buffer)?;
@@ -37,7 +37,7 @@ pub(super) const SECTION: Section = Section {
             let shape = Config { slot_stride: 0, header_bytes: 0, slots_bytes: 0, ..made };
             equal("GET_CONFIG", shape, settings)
         }),
-        check(3, PLACE, "read(2) gives header and payload of a whole frame", |target| {
+        check(3, PLACE, "read(2) returns header and payload of a frame", |target| {
             let reader = Reader::waiting(target)?;
             let mut buffer = vec![0; bytes(&reader)];
             equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
@@ -45,27 +45,27 @@ pub(super) const SECTION: Section = Section {
             equal("sequence", header.sequence.get(), 0)?;
             equal("payload", payload.len(), reader.made.frame_bytes as usize)
         }),
-        check(4, PLACE, "read(2) gives the bytes that the slot has", |target| {
+        check(4, PLACE, "read(2) returns the bytes of the slot", |target| {
             let reader = Reader::waiting(target)?;
             let slot = reader.slots.copy(0, bytes(&reader));
             let mut buffer = vec![0; bytes(&reader)];
             read(&reader.raw, &mut buffer)?;
-            holds(buffer == slot, || "got other bytes".to_owned())
+            holds(buffer == slot, || "the bytes differ".to_owned())
         }),
-        check(5, PLACE, "read(2) gives as many whole frames as fit", |target| {
+        check(5, PLACE, "read(2) returns as many whole frames as fit", |target| {
             let reader = Reader::waiting(target)?;
             let one = bytes(&reader);
             let mut buffer = vec![0; 4 * one - 1];
             equal("bytes", read(&reader.raw, &mut buffer)?, 3 * one)
         }),
-        check(6, PLACE, "read(2) gives no more than are ready", |target| {
+        check(6, PLACE, "read(2) returns at most the ready frames", |target| {
             let reader = Reader::waiting(target)?;
             reader.stop()?;
             let (one, slots) = (bytes(&reader), reader.made.slots as usize);
             let mut buffer = vec![0; (slots + 4) * one];
             equal("bytes", read(&reader.raw, &mut buffer)?, slots * one)
         }),
-        check(7, PLACE, "frames come in order, without a gap", |target| {
+        check(7, PLACE, "read(2) returns frames in order and without a gap", |target| {
             let reader = Reader::started(target, target.shape())?;
             let mut buffer = vec![0; 3 * bytes(&reader)];
             let mut next = 0;
@@ -78,7 +78,7 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(8, PLACE, "payloads of read frames are whole", |target| {
+        check(8, PLACE, "read(2) returns correct payloads", |target| {
             target.pattern()?;
             let reader = Reader::started(target, target.shape())?;
             let mut buffer = vec![0; bytes(&reader)];
@@ -89,13 +89,13 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
-        check(9, PLACE, "read(2) moves consumer for each frame", |target| {
+        check(9, PLACE, "read(2) advances consumer for each frame", |target| {
             let reader = Reader::waiting(target)?;
             let mut buffer = vec![0; 3 * bytes(&reader)];
             read(&reader.raw, &mut buffer)?;
             equal("consumer", reader.index(), 3)
         }),
-        check(10, PLACE, "read(2) returns the slots of what it gave", |target| {
+        check(10, PLACE, "read(2) returns the slots of the frames that it copied", |target| {
             let reader = Reader::waiting(target)?;
             let slots = reader.made.slots;
             let mut buffer = vec![0; slots as usize * bytes(&reader)];
@@ -105,12 +105,17 @@ pub(super) const SECTION: Section = Section {
             }
             equal("kicks", reader.stats()?.kicks, 0)
         }),
-        check(11, PLACE, "a buffer a byte short of a frame gets all but its last byte", |target| {
-            let reader = Reader::waiting(target)?;
-            let mut buffer = vec![0; bytes(&reader) - 1];
-            equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
-            equal("consumer", reader.index(), 0)
-        }),
+        check(
+            11,
+            PLACE,
+            "a buffer one byte shorter than a frame gets all but the last byte",
+            |target| {
+                let reader = Reader::waiting(target)?;
+                let mut buffer = vec![0; bytes(&reader) - 1];
+                equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+                equal("consumer", reader.index(), 0)
+            },
+        ),
         check(12, PLACE, "a buffer of one byte gets one byte", |target| {
             equal("bytes", read(&Reader::waiting(target)?.raw, &mut [0])?, 1)
         }),
@@ -121,33 +126,39 @@ pub(super) const SECTION: Section = Section {
             equal("bytes", read(&reader.raw, &mut header)?, HEADER_BYTES)?;
             let mut payload = vec![0; bytes(&reader) - HEADER_BYTES];
             equal("bytes", read(&reader.raw, &mut payload)?, payload.len())?;
-            holds([&header, &payload[..]].concat() == slot, || "got other bytes".to_owned())?;
+            holds([&header, &payload[..]].concat() == slot, || "the bytes differ".to_owned())?;
             equal("consumer", reader.index(), 1)
         }),
-        check(14, PLACE, "no address is EFAULT", |target| {
+        check(14, PLACE, "read(2) into an invalid address fails with EFAULT", |target| {
             let reader = Reader::waiting(target)?;
             refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)
         }),
-        check(15, PLACE, "memory that is read-only is EFAULT", |target| {
+        check(15, PLACE, "read(2) into read-only memory fails with EFAULT", |target| {
             let reader = Reader::waiting(target)?;
             let pages = bytes(&reader).next_multiple_of(target.page);
             let memory = Mapping::anonymous(pages, libc::PROT_READ);
             refused(reader.read_to(memory.address(), bytes(&reader)), Errno::EFAULT)
         }),
-        check(16, PLACE, "a bad address costs no frame", |target| {
+        check(16, PLACE, "read(2) into an invalid address loses no frame", |target| {
             let reader = Reader::waiting(target)?;
             refused(reader.read_to(0, bytes(&reader)), Errno::EFAULT)?;
             first(&reader)
         }),
-        check(17, PLACE, "memory that ends in the second frame gives the first", |target| {
-            let reader = short_frames(target)?;
-            let one = bytes(&reader);
-            let memory = Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
-            guard(&memory, target.page)?;
-            let place = memory.address() + target.page - one - one / 2;
-            equal("bytes", reader.read_to(place, 2 * one)?, one)
-        }),
-        check(18, PLACE, "the frame that had no place is not lost", |target| {
+        check(
+            17,
+            PLACE,
+            "a buffer that is inaccessible in the second frame gets the first",
+            |target| {
+                let reader = short_frames(target)?;
+                let one = bytes(&reader);
+                let memory =
+                    Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
+                guard(&memory, target.page)?;
+                let place = memory.address() + target.page - one - one / 2;
+                equal("bytes", reader.read_to(place, 2 * one)?, one)
+            },
+        ),
+        check(18, PLACE, "the frame that did not fit into such a buffer is not lost", |target| {
             let reader = short_frames(target)?;
             let one = bytes(&reader);
             let memory = Mapping::anonymous(2 * target.page, libc::PROT_READ | libc::PROT_WRITE);
@@ -157,40 +168,49 @@ pub(super) const SECTION: Section = Section {
             read(&reader.raw, &mut buffer)?;
             equal("sequence", parse(&buffer)?.0.sequence.get(), 1)
         }),
-        check(19, PLACE, "with O_NONBLOCK and no frame read(2) is EAGAIN", |target| {
+        check(19, PLACE, "with O_NONBLOCK and no frame read(2) fails with EAGAIN", |target| {
             let raw = target.open_with(libc::O_NONBLOCK)?;
             let reader = Reader::with(target, raw, target.quiet())?;
             reader.start()?;
             let mut buffer = vec![0; bytes(&reader)];
             refused(read(&reader.raw, &mut buffer), Errno::EAGAIN)
         }),
-        check(20, PLACE, "with O_NONBLOCK read(2) gives what is ready", |target| {
+        check(20, PLACE, "with O_NONBLOCK read(2) returns ready frames", |target| {
             let raw = target.open_with(libc::O_NONBLOCK)?;
             let reader = Reader::with(target, raw, target.shape())?;
             reader.start()?;
             reader.fill()?;
             first(&reader)
         }),
-        check(21, PLACE, "with O_NONBLOCK and no frame a short buffer is EAGAIN", |target| {
-            let raw = target.open_with(libc::O_NONBLOCK)?;
-            let reader = Reader::with(target, raw, target.quiet())?;
-            reader.start()?;
-            refused(read(&reader.raw, &mut [0; 8]), Errno::EAGAIN)
-        }),
-        check(22, PLACE, "read(2) sleeps until a frame comes", |target| {
+        check(
+            21,
+            PLACE,
+            "with O_NONBLOCK and no frame a short read(2) fails with EAGAIN",
+            |target| {
+                let raw = target.open_with(libc::O_NONBLOCK)?;
+                let reader = Reader::with(target, raw, target.quiet())?;
+                reader.start()?;
+                refused(read(&reader.raw, &mut [0; 8]), Errno::EAGAIN)
+            },
+        ),
+        check(22, PLACE, "read(2) sleeps until a frame is ready", |target| {
             let reader = Reader::started(target, target.paced(50_000))?;
             first(&reader)
         }),
-        check(23, PLACE, "STOP wakes who sleeps in read(2), with 0", |target| {
+        check(23, PLACE, "STOP wakes a thread in read(2), which returns 0", |target| {
             let reader = Reader::started(target, target.quiet())?;
             equal("read", while_asleep(|| asleep(&reader), |_| reader.stop())?, Ok(0))
         }),
-        check(24, PLACE, "a fault wakes who sleeps in read(2), with EIO", |target| {
+        check(24, PLACE, "a fault wakes a thread in read(2), which fails with EIO", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            equal("read", while_asleep(|| asleep(&reader), |_| reader.lie(1))?, Err(Errno::EIO))
+            equal(
+                "read",
+                while_asleep(|| asleep(&reader), |_| reader.write_impossible(1))?,
+                Err(Errno::EIO),
+            )
         }),
-        check(25, PLACE, "a signal wakes who sleeps in read(2), with EINTR", |target| {
-            let nothing = SigHandler::Handler(heard);
+        check(25, PLACE, "a signal wakes a thread in read(2), which fails with EINTR", |target| {
+            let nothing = SigHandler::Handler(ignore);
             let action = SigAction::new(nothing, SaFlags::empty(), SigSet::empty());
             // SAFETY: the handler does nothing.
             unsafe { sigaction(Signal::SIGUSR1, &action)? };
@@ -201,7 +221,7 @@ pub(super) const SECTION: Section = Section {
             )?;
             equal("read", woken, Err(Errno::EINTR))
         }),
-        check(26, PLACE, "while a thread is in read(2) another one gets EBUSY", |target| {
+        check(26, PLACE, "a second read(2) meanwhile fails with EBUSY", |target| {
             let reader = Reader::started(target, target.quiet())?;
             let mut second = Ok(0);
             let first = while_asleep(
@@ -214,44 +234,54 @@ pub(super) const SECTION: Section = Section {
             refused(second, Errno::EBUSY)?;
             equal("the first one's read", first, Ok(0))
         }),
-        check(27, PLACE, "of a stream that was not started read(2) gives 0", |target| {
+        check(27, PLACE, "read(2) from a stream that was not started returns 0", |target| {
             let reader = Reader::configured(target, target.shape())?;
             equal("bytes", read(&reader.raw, &mut vec![0; bytes(&reader)])?, 0)
         }),
-        check(28, PLACE, "of a stopped stream read(2) gives the rest, then 0", |target| {
-            let reader = Reader::waiting(target)?;
-            reader.stop()?;
-            let mut buffer = vec![0; bytes(&reader)];
-            for _ in 0..reader.made.slots {
-                equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
-            }
-            equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
-            equal("bytes", read(&reader.raw, &mut buffer)?, 0)
-        }),
-        check(29, PLACE, "after 0 and START read(2) gives frames again", |target| {
+        check(
+            28,
+            PLACE,
+            "read(2) from a stopped stream returns the remaining frames, then 0",
+            |target| {
+                let reader = Reader::waiting(target)?;
+                reader.stop()?;
+                let mut buffer = vec![0; bytes(&reader)];
+                for _ in 0..reader.made.slots {
+                    equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
+                }
+                equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
+                equal("bytes", read(&reader.raw, &mut buffer)?, 0)
+            },
+        ),
+        check(29, PLACE, "after 0 and START read(2) returns frames again", |target| {
             let reader = Reader::configured(target, target.shape())?;
             let mut buffer = vec![0; bytes(&reader)];
             equal("bytes", read(&reader.raw, &mut buffer)?, 0)?;
             reader.start()?;
             first(&reader)
         }),
-        check(30, PLACE, "a file opened to be read alone gives frames", |target| {
+        check(30, PLACE, "read(2) from a file opened for reading returns frames", |target| {
             drop(idle(target)?);
             let raw = Raw::open_read_only(&target.path);
             let room = HEADER_BYTES + config(&raw)?.frame_bytes as usize;
             equal("bytes", read(&raw, &mut vec![0; room])?, room)?;
             equal("lost", stats(&raw)?.lost, 0)
         }),
-        check(31, PLACE, "after the rest of a frame come whole frames that fit", |target| {
-            let reader = Reader::waiting(target)?;
-            let one = bytes(&reader);
-            equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
-            let mut buffer = vec![0; 3 * one - 2];
-            equal("bytes", read(&reader.raw, &mut buffer)?, 2 * one - 1)?;
-            equal("sequence", parse(&buffer[one - 1..])?.0.sequence.get(), 1)?;
-            equal("consumer", reader.index(), 2)
-        }),
-        check(32, PLACE, "a frame read in part and returned by consumer is over", |target| {
+        check(
+            31,
+            PLACE,
+            "after the rest of a frame read(2) returns whole frames that fit",
+            |target| {
+                let reader = Reader::waiting(target)?;
+                let one = bytes(&reader);
+                equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
+                let mut buffer = vec![0; 3 * one - 2];
+                equal("bytes", read(&reader.raw, &mut buffer)?, 2 * one - 1)?;
+                equal("sequence", parse(&buffer[one - 1..])?.0.sequence.get(), 1)?;
+                equal("consumer", reader.index(), 2)
+            },
+        ),
+        check(32, PLACE, "a partly read frame that consumer returns is skipped", |target| {
             let reader = Reader::waiting(target)?;
             equal("bytes", read(&reader.raw, &mut [0; 1])?, 1)?;
             reader.give_back(1)?;
@@ -264,32 +294,44 @@ pub(super) const SECTION: Section = Section {
             equal("bytes", read(&raw, &mut [])?, 0)?;
             equal("state", state(&raw)?, State::Idle as u32)
         }),
-        check(34, PLACE, "with O_NONBLOCK read(2) of an idle device is ENODATA", |target| {
-            let raw = target.open_with(libc::O_NONBLOCK)?;
-            refused(read(&raw, &mut [0; HEADER_BYTES]), Errno::ENODATA)?;
-            equal("state", state(&raw)?, State::Idle as u32)
-        }),
-        check(35, PLACE, "a bad address on an idle device leaves no stream", |target| {
-            let (raw, _) = idle(target)?;
-            refused(read_to(&raw, 0, HEADER_BYTES), Errno::EFAULT)?;
-            equal("state", state(&raw)?, State::Idle as u32)
-        }),
+        check(
+            34,
+            PLACE,
+            "with O_NONBLOCK read(2) of an idle device fails with ENODATA",
+            |target| {
+                let raw = target.open_with(libc::O_NONBLOCK)?;
+                refused(read(&raw, &mut [0; HEADER_BYTES]), Errno::ENODATA)?;
+                equal("state", state(&raw)?, State::Idle as u32)
+            },
+        ),
+        check(
+            35,
+            PLACE,
+            "read(2) of an idle device into an invalid address starts no stream",
+            |target| {
+                let (raw, _) = idle(target)?;
+                refused(read_to(&raw, 0, HEADER_BYTES), Errno::EFAULT)?;
+                equal("state", state(&raw)?, State::Idle as u32)
+            },
+        ),
     ],
 };
 
-extern "C" fn heard(_: libc::c_int) {}
+extern "C" fn ignore(_: libc::c_int) {}
 
-/// An idle device, and room for a frame of its settings, if one comes soon enough.
+/// An idle device and a buffer for a frame of its settings. Skips the check if the interval is long.
 fn idle(target: &Target) -> Outcome<(Raw, Vec<u8>)> {
     let raw = target.open()?;
     let settings = config(&raw)?;
     if settings.interval_us > 10_000_000 {
-        return Err(Stop::Skipped("the settings' interval is over ten seconds".to_owned()));
+        return Err(Stop::Skipped(
+            "the interval of the settings is longer than ten seconds".to_owned(),
+        ));
     }
     Ok((raw, vec![0; HEADER_BYTES + settings.frame_bytes as usize]))
 }
 
-/// Frames of which two are shorter than a page.
+/// A full ring of frames that are shorter than half a page.
 fn short_frames(target: &Target) -> Outcome<Reader> {
     let unit = target.unit(&target.source());
     let frame_bytes = (target.page as u32 / 4 / unit).max(1) * unit;
@@ -298,19 +340,19 @@ fn short_frames(target: &Target) -> Outcome<Reader> {
     Ok(reader)
 }
 
-/// Bytes of a frame as it is read.
+/// The bytes that read(2) returns for a frame.
 fn bytes(reader: &Reader) -> usize {
     HEADER_BYTES + reader.made.frame_bytes as usize
 }
 
-/// The next frame read is the stream's first.
+/// Fails unless read(2) returns the first frame of the stream.
 fn first(reader: &Reader) -> Outcome {
     let mut buffer = vec![0; bytes(reader)];
     equal("bytes", read(&reader.raw, &mut buffer)?, buffer.len())?;
     equal("sequence", parse(&buffer)?.0.sequence.get(), 0)
 }
 
-/// read(2) of a frame, for as long as it takes.
+/// Sleeps in read(2) until a frame is ready.
 fn asleep(reader: &Reader) -> Result<usize, Errno> {
     read(&reader.raw, &mut vec![0; bytes(reader)])
 }

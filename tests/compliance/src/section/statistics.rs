@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Counters.
+//! The counters of GET_STATS.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -16,7 +16,7 @@ pub(super) const SECTION: Section = Section {
     name: "GET_STATS",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "Stats.reserved is written with zero", |target| {
+        check(1, PLACE, "GET_STATS sets Stats.reserved to zero", |target| {
             let dirty = Stats { reserved: [u64::MAX; 5], ..Stats::default() };
             let now = target.open()?.exchange(uapi::GET_STATS, dirty)?;
             equal("reserved", now.reserved, [0; 5])
@@ -28,7 +28,7 @@ pub(super) const SECTION: Section = Section {
         }),
         check(3, PLACE, "START sets overruns and bad_consumer to zero", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             reader.set_index(0);
             reader.start()?;
             let now = reader.stats()?;
@@ -50,11 +50,11 @@ pub(super) const SECTION: Section = Section {
             let (reader, now) = stopped(target)?;
             equal("bytes", now.bytes, now.frames * u64::from(reader.made.frame_bytes))
         }),
-        check(7, PLACE, "Stats.chains is not zero, nor above frames", |target| {
+        check(7, PLACE, "Stats.chains is not zero and not above frames", |target| {
             let (_, now) = stopped(target)?;
             holds(0 < now.chains && now.chains <= now.frames, || format!("got {now:?}"))
         }),
-        check(8, PLACE, "Stats.interrupts is not zero once there are frames", |target| {
+        check(8, PLACE, "Stats.interrupts is not zero after the first frame", |target| {
             let (_, now) = stopped(target)?;
             holds(now.interrupts > 0, || format!("got {now:?}"))
         }),
@@ -71,46 +71,51 @@ pub(super) const SECTION: Section = Section {
             equal("them", all, (0, 0, 0, 0, 0))?;
             equal("fault", now.fault, Fault::None as u32)
         }),
-        check(11, PLACE, "Stats.state is that of GET_INFO", |target| {
+        check(11, PLACE, "Stats.state is the state in GET_INFO", |target| {
             let reader = Reader::configured(target, target.quiet())?;
             equal("state", reader.stats()?.state, State::Configured as u32)?;
             reader.start()?;
             equal("state", reader.stats()?.state, State::Running as u32)
         }),
-        check(12, PLACE, "Stats.stream is that of the meta page", |target| {
+        check(12, PLACE, "Stats.stream is the stream number in the meta page", |target| {
             let reader = Reader::started(target, target.quiet())?;
             equal("stream", reader.stats()?.stream, reader.meta().stream.load(Relaxed))
         }),
-        check(13, PLACE, "the counters stay after STOP", |target| {
+        check(13, PLACE, "STOP does not change the counters", |target| {
             let (reader, now) = stopped(target)?;
             reader.stop()?;
             equal("counters", counters(&reader.stats()?), counters(&now))
         }),
-        check(14, PLACE, "without a stream the counters are those of the last one", |target| {
+        check(14, PLACE, "without a stream the counters are those of the last stream", |target| {
             let (reader, now) = stopped(target)?;
             drop(reader);
             equal("counters", counters(&stats(&target.open()?)?), counters(&now))
         }),
-        check(15, PLACE, "without a stream state is idle", |target| {
+        check(15, PLACE, "without a stream Stats.state is idle", |target| {
             drop(stopped(target)?);
             equal("state", stats(&target.open()?)?.state, State::Idle as u32)
         }),
-        check(16, PLACE, "Stats.bad_consumer and fault tell of an impossible index", |target| {
+        check(16, PLACE, "Stats.bad_consumer and fault report an impossible index", |target| {
             let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
+            reader.write_impossible(reader.producer().wrapping_add(1))?;
             let now = reader.stats()?;
             holds(now.bad_consumer > 0, || format!("got {now:?}"))?;
             equal("fault", now.fault, Fault::Consumer as u32)
         }),
-        check(17, PLACE, "an impossible index is no error of the engine", |target| {
-            let reader = Reader::started(target, target.quiet())?;
-            reader.lie(reader.producer().wrapping_add(1))?;
-            equal("errors", reader.stats()?.errors, 0)
-        }),
+        check(
+            17,
+            PLACE,
+            "an impossible index does not count as an error of the engine",
+            |target| {
+                let reader = Reader::started(target, target.quiet())?;
+                reader.write_impossible(reader.producer().wrapping_add(1))?;
+                equal("errors", reader.stats()?.errors, 0)
+            },
+        ),
     ],
 };
 
-/// A stream that has filled its ring and was stopped.
+/// A stopped stream with a full ring, and its counters.
 fn stopped(target: &crate::target::Target) -> Outcome<(Reader, Stats)> {
     let reader = Reader::started(target, target.shape())?;
     reader.fill()?;

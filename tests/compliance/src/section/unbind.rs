@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A device that is taken from its driver. Only where that is allowed: all devices of the driver
-//! go with it.
+//! Unbinding the driver, which removes all of its devices. Needs the option --unbind.
 
 use super::REFERENCE;
 use crate::check::{Section, check};
@@ -27,106 +26,115 @@ pub(super) const SECTION: Section = Section {
     name: "Unbind",
     document: REFERENCE,
     checks: &[
-        check(1, PLACE, "unbound, the ring gets STOPPED and DETACHED", |target| {
-            let gone = gone(target)?;
+        check(1, PLACE, "an unbind sets STOPPED and DETACHED in the ring", |target| {
+            let gone = unbind_during_stream(target)?;
             equal("flags", gone.reader.flags(), STOPPED | DETACHED)
         }),
-        check(2, PLACE, "unbound, what was received stays readable", |target| {
-            let gone = gone(target)?;
+        check(2, PLACE, "after an unbind received frames stay readable", |target| {
+            let gone = unbind_during_stream(target)?;
             let frame = gone.reader.frame(0);
             equal("sequence", frame.header.sequence.get(), 0)?;
-            holds(gone.reader.all() == gone.before, || "got other bytes in the slots".to_owned())
+            holds(gone.reader.all() == gone.before, || "the slots have changed".to_owned())
         }),
-        check(
-            3,
-            PLACE,
-            "unbound, nothing is written to the ring by who streams after it",
-            |target| {
-                let mut gone = gone(target)?;
-                gone.driver.bind()?;
-                Reader::started(target, target.shape())?.take_all(100)?;
-                holds(gone.reader.all() == gone.before, || {
-                    "got other bytes in the slots".to_owned()
-                })
-            },
-        ),
+        check(3, PLACE, "after an unbind later streams write nothing to the old ring", |target| {
+            let mut gone = unbind_during_stream(target)?;
+            gone.driver.bind()?;
+            Reader::started(target, target.shape())?.take_all(100)?;
+            holds(gone.reader.all() == gone.before, || "the slots have changed".to_owned())
+        }),
         check(
             4,
             "poll and signals",
-            "unbound, poll(2) reports POLLHUP | POLLERR | POLLIN",
+            "after an unbind poll(2) reports POLLHUP | POLLERR | POLLIN",
             |target| {
-                let gone = gone(target)?;
+                let gone = unbind_during_stream(target)?;
                 let events = wait::readable(&gone.reader.raw, Duration::ZERO)?;
                 let readable = PollFlags::POLLIN | PollFlags::POLLRDNORM;
                 equal("events", events, readable | PollFlags::POLLERR | PollFlags::POLLHUP)
             },
         ),
-        check(5, "Requests", "unbound, GET_INFO is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(5, "Requests", "after an unbind GET_INFO fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_INFO, Info::default()), Errno::ENODEV)
         }),
-        check(6, "Requests", "unbound, GET_SOURCE is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(6, "Requests", "after an unbind GET_SOURCE fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             let told = gone.reader.raw.exchange(uapi::GET_SOURCE, SourceInfo::default());
             refused(told, Errno::ENODEV)
         }),
-        check(7, "Requests", "unbound, GET_CONFIG is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(7, "Requests", "after an unbind GET_CONFIG fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_CONFIG, Config::default()), Errno::ENODEV)
         }),
-        check(8, "Requests", "unbound, CONFIGURE is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(8, "Requests", "after an unbind CONFIGURE fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             refused(gone.reader.raw.configure(target.shape()), Errno::ENODEV)
         }),
-        check(9, "Requests", "unbound, GET_STATS is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(9, "Requests", "after an unbind GET_STATS fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             refused(gone.reader.raw.exchange(uapi::GET_STATS, Stats::default()), Errno::ENODEV)
         }),
-        check(10, "Requests", "unbound, START is ENODEV", |target| {
-            refused(gone(target)?.reader.raw.request(uapi::START, 0), Errno::ENODEV)
+        check(10, "Requests", "after an unbind START fails with ENODEV", |target| {
+            refused(unbind_during_stream(target)?.reader.raw.request(uapi::START, 0), Errno::ENODEV)
         }),
-        check(11, "Requests", "unbound, STOP is ENODEV", |target| {
-            refused(gone(target)?.reader.raw.request(uapi::STOP, 0), Errno::ENODEV)
+        check(11, "Requests", "after an unbind STOP fails with ENODEV", |target| {
+            refused(unbind_during_stream(target)?.reader.raw.request(uapi::STOP, 0), Errno::ENODEV)
         }),
-        check(12, "Requests", "unbound, KICK is ENODEV", |target| {
-            refused(gone(target)?.reader.raw.request(uapi::KICK, 0), Errno::ENODEV)
+        check(12, "Requests", "after an unbind KICK fails with ENODEV", |target| {
+            refused(unbind_during_stream(target)?.reader.raw.request(uapi::KICK, 0), Errno::ENODEV)
         }),
-        check(13, "Mapping", "unbound, mmap(2) of each region is ENODEV", |target| {
-            let gone = gone(target)?;
-            for offset in [MAP_META, MAP_CONSUMER, MAP_SLOTS] {
-                let mapped = Mapping::read_only(&gone.reader.raw, offset, target.page);
-                refused(mapped, Errno::ENODEV)?;
-            }
-            Ok(())
-        }),
-        check(14, "read", "unbound, read(2) is ENODEV", |target| {
-            let gone = gone(target)?;
+        check(
+            13,
+            "Mapping",
+            "after an unbind mmap(2) of each region fails with ENODEV",
+            |target| {
+                let gone = unbind_during_stream(target)?;
+                for offset in [MAP_META, MAP_CONSUMER, MAP_SLOTS] {
+                    let mapped = Mapping::read_only(&gone.reader.raw, offset, target.page);
+                    refused(mapped, Errno::ENODEV)?;
+                }
+                Ok(())
+            },
+        ),
+        check(14, "read", "after an unbind read(2) fails with ENODEV", |target| {
+            let gone = unbind_during_stream(target)?;
             let mut buffer = vec![0; 64 + gone.reader.made.frame_bytes as usize];
             refused(read(&gone.reader.raw, &mut buffer), Errno::ENODEV)
         }),
-        check(15, PLACE, "unbound, who sleeps in poll(2) wakes up", |target| {
-            let (_driver, events) = woken(target, |reader| wait::readable(&reader.raw, LIMIT))?;
+        check(15, PLACE, "an unbind wakes a thread in poll(2)", |target| {
+            let (_driver, events) =
+                unbind_during_sleep(target, |reader| wait::readable(&reader.raw, LIMIT))?;
             let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
             holds(events?.contains(gone), || format!("got {events:?}"))
         }),
-        check(16, PLACE, "unbound, who sleeps in read(2) wakes up with ENODEV", |target| {
-            let (_driver, got) = woken(target, |reader| {
-                read(&reader.raw, &mut vec![0; 64 + reader.made.frame_bytes as usize])
-            })?;
-            refused(got, Errno::ENODEV)
-        }),
-        check(17, PLACE, "unbound, the node is gone, and comes back idle", |target| {
-            let mut gone = gone(target)?;
-            holds(!Path::new(&target.path).exists(), || "got the node".to_owned())?;
-            gone.driver.bind()?;
-            equal("state", state(&target.open()?)?, State::Idle as u32)
-        }),
+        check(
+            16,
+            PLACE,
+            "an unbind wakes a thread in read(2), which fails with ENODEV",
+            |target| {
+                let (_driver, got) = unbind_during_sleep(target, |reader| {
+                    read(&reader.raw, &mut vec![0; 64 + reader.made.frame_bytes as usize])
+                })?;
+                refused(got, Errno::ENODEV)
+            },
+        ),
+        check(
+            17,
+            PLACE,
+            "an unbind removes the node, and after a bind the device is idle",
+            |target| {
+                let mut gone = unbind_during_stream(target)?;
+                holds(!Path::new(&target.path).exists(), || "got the node".to_owned())?;
+                gone.driver.bind()?;
+                equal("state", state(&target.open()?)?, State::Idle as u32)
+            },
+        ),
         check(
             18,
             PLACE,
-            "unbound, a file of the device that went does not take the new one",
+            "after an unbind and a bind the old file does not keep the device busy",
             |target| {
-                let mut gone = gone(target)?;
+                let mut gone = unbind_during_stream(target)?;
                 gone.driver.bind()?;
                 let reader = Reader::started(target, target.shape())?;
                 reader.take_all(20)?;
@@ -137,19 +145,19 @@ pub(super) const SECTION: Section = Section {
     ],
 };
 
-/// The driver, from which the device is taken; it has it again when this is dropped.
+/// The driver, which is bound again when this is dropped.
 #[derive(Debug)]
 struct Driver {
     directory: PathBuf,
     device: String,
-    /// The nodes, and whose they were.
+    /// The nodes and their metadata.
     nodes: Vec<(PathBuf, fs::Metadata)>,
 }
 
 impl Driver {
     fn of(target: &Target) -> Outcome<Self> {
         if !target.unbind {
-            return skipped("takes all devices from the driver: --unbind allows it");
+            return skipped("unbinds the driver from all devices; needs --unbind");
         }
         target.need_root()?;
         let device = fs::canonicalize(target.attribute("device"))?;
@@ -166,7 +174,7 @@ impl Driver {
         Ok(fs::write(self.directory.join("unbind"), &self.device)?)
     }
 
-    /// Gives the device back, and the nodes their owners.
+    /// Binds the driver, and restores the owners and modes of the nodes.
     fn bind(&mut self) -> Outcome {
         if !self.directory.join(&self.device).exists() {
             fs::write(self.directory.join("bind"), &self.device)?;
@@ -183,20 +191,20 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         if let Err(Stop::Failed(seen)) = self.bind() {
-            eprintln!("dmaframe-compliance: the driver has not got the device back: {seen}");
+            eprintln!("dmaframe-compliance: the driver could not be bound again: {seen}");
         }
     }
 }
 
-/// A stream whose device is gone.
+/// A stream whose driver was unbound.
 struct Gone {
-    // Closed before the driver gets the device back.
+    // Dropped, and so closed, before `driver` binds again.
     reader: Reader,
     driver: Driver,
     before: Vec<u8>,
 }
 
-fn gone(target: &Target) -> Outcome<Gone> {
+fn unbind_during_stream(target: &Target) -> Outcome<Gone> {
     let driver = Driver::of(target)?;
     let reader = Reader::started(target, target.shape())?;
     reader.fill()?;
@@ -205,8 +213,8 @@ fn gone(target: &Target) -> Outcome<Gone> {
     Ok(Gone { reader, driver, before })
 }
 
-/// Unbinds while a thread sleeps, and returns what woke it.
-fn woken<T: Send>(
+/// Unbinds while a thread sleeps in `sleep`. Returns the result of `sleep`.
+fn unbind_during_sleep<T: Send>(
     target: &Target,
     sleep: impl FnOnce(&Reader) -> T + Send,
 ) -> Outcome<(Driver, T)> {

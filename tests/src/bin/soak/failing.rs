@@ -1,54 +1,54 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A reader whose engine fails. Only the debug kernel's module can be made to: elsewhere it is a
-//! reader as any other.
+//! A reader whose engine fails. Only the debug kernel's module can inject faults; with another
+//! module this is an ordinary reader.
 
-use crate::chance::Chance;
 use crate::reader::Reader;
 use crate::tally::Tally;
 use dmaframe_abi::stream::Fault;
+use dmaframe_tests::Random;
 use dmaframe_tests::fault::Injector;
 use std::thread;
 use std::time::Duration;
 
-/// What the BCM2835 tells of an error: `CS.ERROR`, and each bit of DEBUG.
+/// The error bits of the BCM2835: `CS.ERROR`, and each bit of DEBUG.
 const ERRORS: [u32; 4] = [1 << 8, 1, 2, 4];
-/// Between two interrupts that the engine did not raise.
+/// Between two injected interrupts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads from `device`, whose number is `id`, through something that goes wrong.
-pub(crate) fn read(device: &str, id: u32, chance: &mut Chance, tally: &Tally) {
-    let reader = Reader::start(device, chance);
-    let Some(injector) = Injector::find(id) else { return reader.run(chance, tally) };
+/// Reads from `device`, whose number is `id`, while a random fault is injected.
+pub(crate) fn read(device: &str, id: u32, random: &mut Random, tally: &Tally) {
+    let reader = Reader::start(device, random);
+    let Some(injector) = Injector::find(id) else { return reader.run(random, tally) };
     let arm = |fault: &str| injector.arm(fault).unwrap();
-    match chance.below(6) {
+    match random.below(6) {
         0 => {
             arm("withhold");
-            reader.run_until_fault(Fault::Timeout, chance, tally);
+            reader.run_until_fault(Fault::Timeout, random, tally);
         }
         1 if reader.has_long_chains() => {
             arm("half");
-            reader.run_until_fault(Fault::Incomplete, chance, tally);
+            reader.run_until_fault(Fault::Incomplete, random, tally);
         }
         2 => {
             arm("stuck");
-            reader.run(chance, tally);
+            reader.run(random, tally);
             tally.fault();
         }
-        3 => late(&injector, reader, chance, tally),
+        3 => late(&injector, reader, random, tally),
         _ => {
-            arm(&format!("error {}", chance.one_of(&ERRORS)));
-            reader.run_until_fault(Fault::Engine, chance, tally);
+            arm(&format!("error {}", random.pick(&ERRORS)));
+            reader.run_until_fault(Fault::Engine, random, tally);
         }
     }
     arm("none");
 }
 
-/// An interrupt comes late, and others for nothing: the stream goes on.
-fn late(injector: &Injector, reader: Reader, chance: &mut Chance, tally: &Tally) {
+/// Interrupts come late, and some without a reason: the stream continues.
+fn late(injector: &Injector, reader: Reader, random: &mut Random, tally: &Tally) {
     let before = injector.injected();
     injector.arm("withhold").unwrap();
     thread::scope(|scope| {
-        let reading = scope.spawn(|| reader.run(chance, tally));
+        let reading = scope.spawn(|| reader.run(random, tally));
         while !reading.is_finished() {
             thread::sleep(PAUSE);
             injector.interrupt();

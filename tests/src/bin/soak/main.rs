@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Soak: for minutes on end, what users do to the driver and what they should not, by chance from a
-//! seed.
+//! Soak test: uses and misuses the driver for minutes, in an order that a seed decides.
 //!
-//! `soak MINUTES SEED` prints a line a minute, and one of all figures at its end. It fails unless
-//! every byte of every stream was right and every loss accounted for.
+//! `soak MINUTES SEED` prints a line each minute and the totals at the end. It fails if a byte of a
+//! stream is wrong or a loss is not accounted for.
 
-mod chance;
 mod failing;
 mod hostile;
 mod reader;
@@ -13,7 +11,7 @@ mod round;
 mod tally;
 mod traffic;
 
-use chance::Chance;
+use dmaframe_tests::Random;
 use round::Round;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -28,7 +26,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["reader", device, seed] = words[..] {
         let Ok(seed) = seed.parse() else { return usage() };
-        reader::read_for_ever(device, seed)
+        reader::read_forever(device, seed)
     }
     let [minutes, seed] = words[..] else { return usage() };
     let (Ok(minutes), Ok(seed)) = (minutes.parse(), seed.parse()) else { return usage() };
@@ -55,10 +53,10 @@ fn soak(minutes: u64, seed: u64) -> Tally {
         if passed >= Duration::from_secs(60 * minutes) {
             break;
         }
-        // Each round has a seed of its own, so that one can be told from the message alone.
-        let mut chance = Chance::new(seed.wrapping_add(number));
-        let round = Round::pick(&mut chance);
-        let run = AssertUnwindSafe(|| round.run(&mut chance, &tally));
+        // Each round has its own seed, so that it can be repeated from the message alone.
+        let mut random = Random::new(seed, number);
+        let round = Round::pick(&mut random);
+        let run = AssertUnwindSafe(|| round.run(&mut random, &tally));
         if catch_unwind(run).is_err() {
             tally.error();
             println!("round {number}, {round:?}: FAILED");

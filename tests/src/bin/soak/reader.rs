@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A reader of one stream, whose shape and pauses are chance.
+//! A reader of one stream with a random shape and random pauses.
 
-use crate::chance::Chance;
 use crate::tally::Tally;
 use dmaframe::{Device, Error, Frame, Policy, Shape, Stream};
 use dmaframe_abi::stream::{FRAME_BYTES_MAX, Fault, SLOTS_MAX};
 use dmaframe_tests::LIMIT;
+use dmaframe_tests::Random;
 use dmaframe_tests::frames::{Account, start};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,73 +17,73 @@ const STREAM_FRAMES: u64 = 1000;
 #[derive(Clone, Copy, Debug)]
 enum Content {
     Pattern,
-    /// A counter of 32-bit words that never runs backwards.
+    /// A counter of 32-bit words, which never decreases.
     Counter,
-    /// Levels of pins that nobody drives.
-    Still,
+    /// The levels of pins that no program drives.
+    Constant,
 }
 
-/// A running stream and the account of it.
+/// A running stream and the checks of it.
 pub(crate) struct Reader {
     stream: Stream,
     shape: Shape,
     account: Account,
     content: Content,
     last: Option<u32>,
-    /// The slowest wait a while before some frames.
-    idles: bool,
+    /// Whether the reader pauses before some frames.
+    pauses: bool,
 }
 
 impl Reader {
-    pub(crate) fn start(device: &str, chance: &mut Chance) -> Self {
+    pub(crate) fn start(device: &str, random: &mut Random) -> Self {
         let sources = Device::open(device).unwrap().sources().unwrap();
-        let source = &sources[chance.below(sources.len() as u64) as usize];
+        let source = &sources[random.below(sources.len() as u64) as usize];
         let content = match source.name.as_str() {
             _ if source.pattern => Content::Pattern,
             "systimer" => Content::Counter,
-            "gpio" => Content::Still,
-            other => panic!("how to verify source {other} is not known"),
+            "gpio" => Content::Constant,
+            other => panic!("no check for the contents of source {other}"),
         };
-        let shape = shape(source.index, chance);
+        let shape = shape(source.index, random);
         let stream = start(device, shape);
         let account = Account::of(&stream, shape);
-        Self { stream, shape, account, content, last: None, idles: chance.once_in(3) }
+        Self { stream, shape, account, content, last: None, pauses: random.once_in(3) }
     }
 
-    /// Reads frames by the thousand or by the megabyte, then stops.
-    pub(crate) fn run(mut self, chance: &mut Chance, tally: &Tally) {
+    /// Reads up to a thousand frames or some megabytes, then stops the stream.
+    pub(crate) fn run(mut self, random: &mut Random, tally: &Tally) {
         let bytes = u64::from(self.shape.frame_bytes);
         let most = (STREAM_BYTES / bytes).clamp(2, STREAM_FRAMES);
-        let frames = 1 + chance.below(most);
+        let frames = 1 + random.below(most);
         while self.account.frames < frames {
-            assert!(self.take(chance).unwrap(), "the stream ended");
+            assert!(self.take(random).unwrap(), "the stream ended");
         }
         self.settle(tally);
     }
 
     /// Reads until the device is gone.
-    pub(crate) fn run_until_gone(self, chance: &mut Chance, tally: &Tally) {
-        self.run_until(0, |end| matches!(end, Error::Gone { .. }), chance, tally);
+    pub(crate) fn run_until_gone(self, random: &mut Random, tally: &Tally) {
+        self.run_until(0, |end| matches!(end, Error::Gone { .. }), random, tally);
     }
 
     /// Reads until the stream stops at `fault`.
-    pub(crate) fn run_until_fault(self, fault: Fault, chance: &mut Chance, tally: &Tally) {
+    pub(crate) fn run_until_fault(self, fault: Fault, random: &mut Random, tally: &Tally) {
         let is_it =
             |end: &Error| matches!(end, Error::Faulted { fault: told, .. } if *told == fault);
-        self.run_until(1, is_it, chance, tally);
+        self.run_until(1, is_it, random, tally);
         tally.fault();
     }
 
-    /// Reads until an error that is `expected`, of which the driver has counted `errors`.
+    /// Reads until an error, which must be `expected`. The driver must have counted `errors` errors.
     fn run_until(
         mut self,
         errors: u64,
         expected: impl FnOnce(&Error) -> bool,
-        chance: &mut Chance,
+        random: &mut Random,
         tally: &Tally,
     ) {
         let end = loop {
-            match self.take(chance) {
+            match self.take(random) {
                 Ok(more) => assert!(more, "the stream ended"),
                 Err(error) => break error,
             }
@@ -95,15 +95,15 @@ impl Reader {
         self.account_for(counters.frames, counters.lost, counters.bytes, tally);
     }
 
-    /// Whether chains of more than one frame are to be expected.
+    /// Whether chains may have more than one frame.
     pub(crate) fn has_long_chains(&self) -> bool {
         self.shape.interval_us == 0 && self.shape.slots >= 8
     }
 
-    /// Takes the next frame and checks all of it. False at the stream's end.
-    fn take(&mut self, chance: &mut Chance) -> dmaframe::Result<bool> {
-        if self.idles && chance.once_in(50) {
-            chance.pause(Duration::from_millis(20));
+    /// Takes the next frame and checks all of it. Returns false at the end of the stream.
+    fn take(&mut self, random: &mut Random) -> dmaframe::Result<bool> {
+        if self.pauses && random.once_in(50) {
+            random.pause(Duration::from_millis(20));
         }
         match self.stream.next_timeout(LIMIT)? {
             Poll::Ready(Some(frame)) => {
@@ -115,7 +115,7 @@ impl Reader {
         }
     }
 
-    /// Stops the stream, takes what is ready, and holds the account against all counters.
+    /// Stops the stream, takes the remaining frames, and compares all counters.
     fn settle(mut self, tally: &Tally) {
         self.stream.stop().unwrap();
         while let Poll::Ready(Some(frame)) = self.stream.try_next().unwrap() {
@@ -128,8 +128,8 @@ impl Reader {
         self.account_for(stats.frames, stats.lost, stats.bytes, tally);
     }
 
-    /// Frames taken and lost are all that the source had. What was lost after the last frame is in
-    /// no header.
+    /// Checks that frames taken and frames lost are all frames of the source. No header reports
+    /// losses after the last frame.
     fn account_for(&self, frames: u64, lost: u64, bytes: u64, tally: &Tally) {
         let (account, shape) = (&self.account, self.shape);
         assert_eq!(account.frames, frames, "frames, {shape:?}");
@@ -151,7 +151,7 @@ fn check(content: Content, frame: &Frame<'_>, account: &mut Account, last: &mut 
     for (at, &word) in frame.as_slice_of::<u32>().unwrap().iter().enumerate() {
         let before = last.replace(word).unwrap_or(word);
         let right = match content {
-            // Half of the range is forward, half backward.
+            // The counter wraps: a step of less than half its range is forward.
             Content::Counter => word.wrapping_sub(before) <= i32::MAX as u32,
             _ => word == before,
         };
@@ -159,30 +159,30 @@ fn check(content: Content, frame: &Frame<'_>, account: &mut Account, last: &mut 
     }
 }
 
-fn shape(source: u32, chance: &mut Chance) -> Shape {
-    let frame_bytes = match chance.below(16) {
-        0..=2 => 4 + 4 * chance.below(64),
-        3..=9 => 4 + 4 * chance.below(2048),
-        10..=14 => 4 + 4 * chance.below(65_536),
-        _ => 4 + 4 * chance.below(u64::from(FRAME_BYTES_MAX) / 16),
+fn shape(source: u32, random: &mut Random) -> Shape {
+    let frame_bytes = match random.below(16) {
+        0..=2 => 4 + 4 * random.below(64),
+        3..=9 => 4 + 4 * random.below(2048),
+        10..=14 => 4 + 4 * random.below(65_536),
+        _ => 4 + 4 * random.below(u64::from(FRAME_BYTES_MAX) / 16),
     };
     let slot = (frame_bytes + 64).next_multiple_of(4096);
     let most = (RING_BYTES / slot).min(SLOTS_MAX.into()).ilog2();
-    let slots = 1 << (1 + chance.below(most.into()));
-    let interval_us = chance.one_of(&[0, 0, 0, 200, 1000, 5000]);
+    let slots = 1 << (1 + random.below(most.into()));
+    let interval_us = random.pick(&[0, 0, 0, 200, 1000, 5000]);
     let policy = match interval_us {
         0 => Policy::Backpressure,
-        _ => chance.one_of(&[Policy::Backpressure, Policy::Drop]),
+        _ => random.pick(&[Policy::Backpressure, Policy::Drop]),
     };
     Shape { source, frame_bytes: frame_bytes as u32, slots, policy, interval_us }
 }
 
-/// What a process does that is to be killed: streams, one after the other.
-pub(crate) fn read_for_ever(device: &str, seed: u64) -> ! {
-    let mut chance = Chance::new(seed);
+/// Reads one stream after the other, until the process is killed.
+pub(crate) fn read_forever(device: &str, seed: u64) -> ! {
+    let mut random = Random::new(seed, 0);
     let tally = Tally::default();
     loop {
-        Reader::start(device, &mut chance).run(&mut chance, &tally);
+        Reader::start(device, &mut random).run(&mut random, &tally);
         println!("{tally}");
     }
 }

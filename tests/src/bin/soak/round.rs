@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A round: one thing that is done to the driver while its devices stream.
+//! A round: one thing that happens to the driver while its devices stream.
 
-use crate::chance::Chance;
 use crate::failing;
 use crate::hostile;
 use crate::reader::Reader;
 use crate::tally::Tally;
 use dmaframe::State;
 use dmaframe::sysfs::{Attribute, Attributes};
+use dmaframe_tests::Random;
 use dmaframe_tests::process::Run;
 use dmaframe_tests::{BoardLock, DEVICES, driver, wait};
 use nix::sys::signal::Signal;
@@ -21,29 +21,29 @@ pub(crate) enum Round {
     Streams,
     /// One streams; the other's reader is killed.
     Kill,
-    /// One streams; the other's reader lies.
-    Lie,
+    /// One streams; the other's reader writes wrong indices.
+    Hostile,
     /// Both stream when the driver is unbound.
     Rebind,
-    /// The module goes and comes back.
+    /// The module is unloaded and loaded.
     Reload,
     /// One streams; the other's engine fails.
     Fail,
 }
 
-/// The rounds there are, and how often each comes.
+/// All rounds and their relative frequency.
 const ALL: [(Round, u64); 6] = [
     (Round::Streams, 8),
     (Round::Kill, 3),
-    (Round::Lie, 3),
+    (Round::Hostile, 3),
     (Round::Rebind, 3),
     (Round::Reload, 1),
     (Round::Fail, 3),
 ];
 
 impl Round {
-    pub(crate) fn pick(chance: &mut Chance) -> Self {
-        let mut at = chance.below(ALL.iter().map(|(_, weight)| weight).sum());
+    pub(crate) fn pick(random: &mut Random) -> Self {
+        let mut at = random.below(ALL.iter().map(|(_, weight)| weight).sum());
         for (round, weight) in ALL {
             match at.checked_sub(weight) {
                 Some(rest) => at = rest,
@@ -53,71 +53,71 @@ impl Round {
         Self::Streams
     }
 
-    /// Plays it.
+    /// Runs the round.
     ///
     /// # Panics
     ///
-    /// If anything is not as it must be. The board is fit for the next round all the same.
-    pub(crate) fn run(self, chance: &mut Chance, tally: &Tally) {
+    /// If the driver misbehaves. The board is ready for the next round even then.
+    pub(crate) fn run(self, random: &mut Random, tally: &Tally) {
         let _board = BoardLock::acquire();
-        let one = chance.below(2) as usize;
+        let one = random.below(2) as usize;
         let (device, other) = (DEVICES[one], DEVICES[1 - one]);
         match self {
             Self::Streams => together(
-                chance,
-                |chance| stream(device, chance, tally),
-                |chance| stream(other, chance, tally),
+                random,
+                |random| stream(device, random, tally),
+                |random| stream(other, random, tally),
             ),
             Self::Kill => together(
-                chance,
-                |chance| kill(device, chance, tally),
-                |chance| stream(other, chance, tally),
+                random,
+                |random| kill(device, random, tally),
+                |random| stream(other, random, tally),
             ),
-            Self::Lie => together(
-                chance,
-                |chance| hostile::lie(device, chance, tally),
-                |chance| stream(other, chance, tally),
+            Self::Hostile => together(
+                random,
+                |random| hostile::read(device, random, tally),
+                |random| stream(other, random, tally),
             ),
-            Self::Rebind => rebind(chance, tally),
+            Self::Rebind => rebind(random, tally),
             Self::Reload => reload(tally),
             Self::Fail => together(
-                chance,
-                |chance| failing::read(device, one as u32, chance, tally),
-                |chance| stream(other, chance, tally),
+                random,
+                |random| failing::read(device, one as u32, random, tally),
+                |random| stream(other, random, tally),
             ),
         }
         if self != Self::Streams {
-            // Whatever happened, an ordinary stream follows.
-            stream(device, chance, tally);
+            // An ordinary stream must work after anything else.
+            stream(device, random, tally);
         }
     }
 }
 
-/// Does both at once, each by a chance of its own.
+/// Runs both at the same time, each with its own random numbers.
 fn together(
-    chance: &mut Chance,
-    one: impl FnOnce(&mut Chance) + Send,
-    other: impl FnOnce(&mut Chance),
+    random: &mut Random,
+    one: impl FnOnce(&mut Random) + Send,
+    other: impl FnOnce(&mut Random),
 ) {
-    let mut own = Chance::new(chance.number());
+    let mut own = Random::new(random.next(), 0);
     thread::scope(|scope| {
         scope.spawn(move || one(&mut own));
-        other(chance);
+        other(random);
     });
 }
 
-fn stream(device: &str, chance: &mut Chance, tally: &Tally) {
-    for _ in 0..=chance.below(3) {
-        Reader::start(device, chance).run(chance, tally);
+fn stream(device: &str, random: &mut Random, tally: &Tally) {
+    for _ in 0..=random.below(3) {
+        Reader::start(device, random).run(random, tally);
     }
 }
 
-/// A reader in a process of its own is killed: before its first stream, in one, between two.
-fn kill(device: &str, chance: &mut Chance, tally: &Tally) {
+/// Kills a reader process: before its first stream, in a stream, or between two.
+fn kill(device: &str, random: &mut Random, tally: &Tally) {
     let program = std::env::current_exe().unwrap();
-    let seed = chance.number().to_string();
+    let seed = random.next().to_string();
     let reader = Run::of(program.to_str().unwrap(), &["reader", device, &seed]).start();
-    chance.pause(Duration::from_millis(1500));
+    random.pause(Duration::from_millis(1500));
     reader.signal(Signal::SIGKILL);
     let done = reader.finish();
     assert_eq!(done.status.signal(), Some(Signal::SIGKILL as i32), "before the kill: {done:?}");
@@ -129,24 +129,24 @@ fn kill(device: &str, chance: &mut Chance, tally: &Tally) {
     });
 }
 
-fn rebind(chance: &mut Chance, tally: &Tally) {
-    let readers = DEVICES.map(|device| Reader::start(device, chance));
+fn rebind(random: &mut Random, tally: &Tally) {
+    let readers = DEVICES.map(|device| Reader::start(device, random));
     thread::scope(|scope| {
         for reader in readers {
-            let mut own = Chance::new(chance.number());
+            let mut own = Random::new(random.next(), 0);
             scope.spawn(move || reader.run_until_gone(&mut own, tally));
         }
-        chance.pause(Duration::from_millis(500));
+        random.pause(Duration::from_millis(500));
         driver::unbind().unwrap();
-        // Some readers still hold what is gone while it comes back.
+        // Some readers still hold the old device while the driver is bound again.
         driver::bind().unwrap();
     });
     tally.rebind();
 }
 
 fn reload(tally: &Tally) {
-    // An attribute that is just being read keeps it.
-    wait::until("a module that nobody uses", || driver::unload().ok());
+    // A process that is reading an attribute keeps the module in use.
+    wait::until("an unused module", || driver::unload().ok());
     driver::load().unwrap();
     tally.reload();
 }

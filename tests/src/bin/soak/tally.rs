@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tally: what has been done, from every thread.
+//! Counts of what was done, which all threads add to.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,7 +19,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// A stream whose frames were all verified, and whose losses were all accounted for.
+    /// Counts a stream whose frames were all correct and whose losses were all accounted for.
     pub(crate) fn stream(&self, frames: u64, bytes: u64, lost: u64) {
         self.streams.fetch_add(1, Relaxed);
         self.frames.fetch_add(frames, Relaxed);
@@ -39,12 +39,12 @@ impl Tally {
         self.reloads.fetch_add(1, Relaxed);
     }
 
-    /// Values that no honest reader writes.
+    /// Counts values that no honest reader writes.
     pub(crate) fn hostile(&self, values: u64) {
         self.hostile.fetch_add(values, Relaxed);
     }
 
-    /// Something that went wrong in the engine, on request.
+    /// Counts an injected fault of the engine.
     pub(crate) fn fault(&self) {
         self.faults.fetch_add(1, Relaxed);
     }

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Netlink and sysfs traffic from all sides, whatever else goes on.
+//! Netlink and sysfs traffic in the background.
 
-use crate::chance::Chance;
 use dmaframe::netlink::{Client, Settings};
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Error, Policy};
+use dmaframe_tests::Random;
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Threads that go on until they are stopped.
+/// Threads that run until they are stopped.
 pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<Option<String>>>,
 }
 
-type Act = fn(&mut Chance) -> dmaframe::Result<()>;
+type Act = fn(&mut Random) -> dmaframe::Result<()>;
 
 impl Traffic {
     pub(crate) fn start(seed: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let acts: [Act; 3] = [ask, listen, look];
-        let threads = acts.map(|act| {
+        let acts: [(u64, Act); 3] = [(0, query), (1, listen), (2, use_sysfs)];
+        let threads = acts.map(|(number, act)| {
             let stop = Arc::clone(&stop);
-            let mut chance = Chance::new(seed);
+            let mut random = Random::new(seed, number);
             thread::spawn(move || {
                 while !stop.load(Relaxed) {
-                    match act(&mut chance) {
+                    match act(&mut random) {
                         Err(error) if !is_expected(&error) => return Some(error.to_string()),
-                        _ => chance.pause(Duration::from_millis(100)),
+                        _ => random.pause(Duration::from_millis(100)),
                     }
                 }
                 None
@@ -39,7 +39,7 @@ impl Traffic {
         Self { stop, threads: threads.into() }
     }
 
-    /// Stops them; what was wrong.
+    /// Stops the threads and returns their errors.
     pub(crate) fn stop(self) -> Vec<String> {
         self.stop.store(true, Relaxed);
         let ended = self.threads.into_iter().map(|thread| thread.join());
@@ -47,7 +47,7 @@ impl Traffic {
     }
 }
 
-/// Devices come and go, and are busy.
+/// Whether the error is one of a device that is busy or gone.
 fn is_expected(error: &Error) -> bool {
     let absent =
         |errno| matches!(errno, Errno::ENODEV | Errno::ENOENT | Errno::ENXIO | Errno::EBUSY);
@@ -61,32 +61,32 @@ fn is_expected(error: &Error) -> bool {
     }
 }
 
-/// Reads by netlink, and sets what is set already: the settings are the rounds' own.
-fn ask(chance: &mut Chance) -> dmaframe::Result<()> {
+/// Reads by netlink, and sets values that are set already, as the rounds need their settings.
+fn query(random: &mut Random) -> dmaframe::Result<()> {
     let mut client = Client::connect()?;
     for _ in 0..20 {
-        match chance.below(3) {
+        match random.below(3) {
             0 => client.devices().map(drop)?,
-            1 => client.device(chance.below(3) as u32).map(drop)?,
+            1 => client.device(random.below(3) as u32).map(drop)?,
             _ => {
                 let policy = Some(Policy::Backpressure);
-                client.set(chance.below(2) as u32, &Settings { policy, ..Settings::default() })?;
+                client.set(random.below(2) as u32, &Settings { policy, ..Settings::default() })?;
             }
         }
     }
     Ok(())
 }
 
-fn listen(chance: &mut Chance) -> dmaframe::Result<()> {
+fn listen(random: &mut Random) -> dmaframe::Result<()> {
     let mut events = Client::connect()?.events()?;
     for _ in 0..20 {
-        events.next_timeout(Duration::from_millis(chance.below(50)))?;
+        events.next_timeout(Duration::from_millis(random.below(50)))?;
     }
     Ok(())
 }
 
-fn look(chance: &mut Chance) -> dmaframe::Result<()> {
-    let attributes = Attributes::of(chance.below(2) as u32);
-    attributes.read(chance.one_of(&Attribute::ALL))?;
+fn use_sysfs(random: &mut Random) -> dmaframe::Result<()> {
+    let attributes = Attributes::of(random.below(2) as u32);
+    attributes.read(random.pick(&Attribute::ALL))?;
     attributes.write(Attribute::IntervalUs, 0)
 }

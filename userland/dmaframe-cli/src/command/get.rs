@@ -6,12 +6,12 @@ use dmaframe::netlink::Client;
 use serde_json::Value;
 use std::process::ExitCode;
 
-/// Show a device's attributes, by netlink; it may be in use
+/// Show the attributes of a device, which may be in use
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  dmaframe get\n  dmaframe get --device 1 frames\n  \
     dmaframe get --all --json")]
 pub(crate) struct Arguments {
-    /// The device: N, dmaframeN or /dev/dmaframeN
+    /// Device: N, dmaframeN or /dev/dmaframeN
     #[arg(long, default_value = "0", value_name = "N", value_parser = device_number)]
     device: u32,
     /// Show all devices
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Print JSON: an object, with --all an array, with ATTR the value
     #[arg(long)]
     json: bool,
-    /// One attribute instead of all, such as state, frames or lost
+    /// Show this attribute only, such as state, frames or owner-pid
     #[arg(value_name = "ATTR", value_parser = attribute_name)]
     attribute: Option<&'static str>,
 }

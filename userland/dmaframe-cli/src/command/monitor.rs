@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Print the events of all devices, one a line, until Ctrl-C
+///
+/// Goes on across an unload of the module: its events come again once it is loaded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: dmaframe monitor --count 10 --json")]
 pub(crate) struct Arguments {
@@ -30,7 +32,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             Ok(Some(event)) if arguments.json => print(object(&event))?,
             Ok(Some(event)) => print(line(&event))?,
             Ok(None) => continue,
-            Err(error @ Error::EventsLost) => {
+            Err(error @ (Error::EventsLost | Error::Unloaded)) => {
                 eprintln!("dmaframe: {error}");
                 continue;
             }
@@ -49,8 +51,10 @@ fn line(event: &Attributes) -> String {
     };
     let mut line = format!("{name} {}", event.event.map_or("event", |event| event.name()));
     for (name, value) in attributes(event) {
-        let told = ["id", "name", "event"].contains(&name) || (name == "fault" && value == "none");
-        if !told {
+        let known = ["id", "name", "event", "engine", "frame-granularity", "stamp-hz"];
+        let limit = name.ends_with("-max") || name.ends_with("-min");
+        let no_fault = name == "fault" && value == "none";
+        if !(known.contains(&name) || limit || no_fault) {
             line += &format!(" {name}={}", plain(&value));
         }
     }

@@ -2,8 +2,9 @@
 //! `dmaframe report`.
 
 use super::check::{Check, Content, Expected};
+use super::info::Description;
 use super::rates::Rates;
-use super::{Outcome, info, print};
+use super::{Outcome, print};
 use dmaframe::{Device, Policy, Shape, device};
 use std::error::Error;
 use std::fmt::Write;
@@ -210,9 +211,7 @@ fn registers() -> Section {
 }
 
 fn described(path: &Path) -> Section {
-    let device = Device::open(path)?;
-    let (described, sources, settings) = (device.info()?, device.sources()?, device.config()?);
-    Ok(info::as_text(path.display(), &described, &sources, &settings))
+    Ok(Description::of(path)?.as_text())
 }
 
 /// The messages that are about us, and those that no board should have.

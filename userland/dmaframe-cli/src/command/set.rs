@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `dmaframe set`.
 
+use super::number::{number, size};
 use super::{Outcome, device_number, policy};
 use dmaframe::netlink::{Client, Settings};
 use std::process::ExitCode;
 
-/// Change a device's settings, by netlink: what a stream is like when its program says nothing else
+/// Change a device's settings, which streams use unless their program asks for something else
 ///
-/// All given settings change together, or none does. Needs CAP_NET_ADMIN.
+/// All given settings change together, or none does; the others keep their values. source changes
+/// the source alone: frame-bytes and interval-us do not follow it. Needs CAP_NET_ADMIN.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: dmaframe set --device 1 source=gpio frame-bytes=65536")]
+#[command(after_help = "Example: dmaframe set --device 1 source=gpio frame-bytes=64K")]
 pub(crate) struct Arguments {
-    /// The device: N, dmaframeN or /dev/dmaframeN
+    /// Device: N, dmaframeN or /dev/dmaframeN
     #[arg(long, default_value = "0", value_name = "N", value_parser = device_number)]
     device: u32,
     /// source=NAME, frame-bytes=BYTES, slots=COUNT, policy=backpressure|drop, interval-us=MICROSECONDS
@@ -28,22 +30,24 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `ATTR=VALUE` as settings of which one is there.
+/// Parses `ATTR=VALUE` into settings of which one is present.
 fn setting(given: &str) -> Result<Settings, String> {
     let (name, value) =
         given.split_once('=').ok_or_else(|| "expected ATTR=VALUE, such as slots=16".to_owned())?;
-    let number =
-        || value.parse::<u32>().map_err(|_| format!("{name} is a number, which {value:?} is not"));
+    let number = || number(value).map_err(|error| format!("{name}: {error}, not {value:?}"));
     let mut settings = Settings::default();
     match name.replace('_', "-").as_str() {
         "source" => settings.source = Some(value.to_owned()),
-        "frame-bytes" => settings.frame_bytes = Some(number()?),
+        "frame-bytes" => {
+            let bytes = size(value).map_err(|error| format!("{name}: {error}, not {value:?}"));
+            settings.frame_bytes = Some(bytes?);
+        }
         "slots" => settings.slots = Some(number()?),
         "policy" => settings.policy = Some(policy(value)?),
         "interval-us" => settings.interval_us = Some(number()?),
         _ => {
             return Err(format!(
-                "{name} cannot be set; source, frame-bytes, slots, policy and interval-us can"
+                "{name} cannot be set; these can: source, frame-bytes, slots, policy, interval-us"
             ));
         }
     }
@@ -71,7 +75,7 @@ mod tests {
         let expected =
             Settings { slots: Some(8), policy: Some(Policy::Drop), ..Settings::default() };
         assert_eq!(both, expected);
-        assert_eq!(setting("frame_bytes=4").unwrap(), setting("frame-bytes=4").unwrap());
+        assert_eq!(setting("frame_bytes=4K").unwrap(), setting("frame-bytes=4096").unwrap());
         assert!(setting("slots").unwrap_err().contains("ATTR=VALUE"));
         assert!(setting("slots=many").unwrap_err().contains("\"many\""));
         assert!(setting("frames=1").unwrap_err().contains("cannot be set"));

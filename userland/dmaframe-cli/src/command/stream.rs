@@ -2,68 +2,93 @@
 //! `dmaframe stream`.
 
 use super::check::{Check, Content, Expected};
+use super::number::{count, number, size};
+use super::output::{Output, Unwritten, is_stdout};
 use super::rates::Rates;
-use super::{Outcome, device_path, interrupted, is_broken_pipe, policy, print};
+use super::stall::Stall;
+use super::{Outcome, device_path, interrupted, policy, print};
 use dmaframe::{Device, Policy, Shape, Source, Stream};
 use serde_json::json;
 use std::error::Error;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Stream frames: count, check or write them, until Ctrl-C or --frames
+/// Stream frames: count, verify or write them, until Ctrl-C or --frames
 ///
-/// What is not said is as the device's settings are (see `dmaframe set`). At the end one line on
-/// standard output sums up: frames=N lost=L bytes=B errors=E, where errors are those found in
-/// frames and those of the engine. The exit status is 0 if there are none; frames lost under the
-/// policy drop are counted, and are no error.
+/// Options you omit keep the device's current settings (see `dmaframe set`); --source changes the
+/// source alone. The last line on standard output is a summary: frames=N lost=L bytes=B errors=E.
+/// errors counts wrong frames and errors of the engine. The exit status is 0 if there are none and
+/// all requested frames arrived. Frames lost under the policy drop are counted, and are no error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    dmaframe stream --frames 1000 --frame-bytes 65536 --verify\n  \
+    dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
     dmaframe stream --source gpio --policy drop --interval-us 500 --stats\n  \
     dmaframe stream --source systimer --frames 10 --output - | od -t u4 | head")]
 pub(crate) struct Arguments {
-    /// The device: a path, or N for /dev/dmaframeN
+    /// Device: N, dmaframeN, or the path of its node
     #[arg(long, default_value = "/dev/dmaframe0", value_parser = device_path)]
     device: PathBuf,
-    /// The source's name, as `dmaframe info` lists them
+    /// Name of the source; `dmaframe info` lists them
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// End after this many frames; 0 is until Ctrl-C
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// End after this many frames; 0 runs until Ctrl-C
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "0",
+        value_parser = count,
+        allow_negative_numbers = true
+    )]
     frames: u64,
-    /// Bytes of a frame's payload: a multiple of 4
-    #[arg(long, value_name = "B")]
+    /// Payload of a frame in bytes: a multiple of 4; K and M are units
+    #[arg(
+        long,
+        alias = "frame_bytes",
+        value_name = "B",
+        value_parser = size,
+        allow_negative_numbers = true
+    )]
     frame_bytes: Option<u32>,
     /// Slots of the ring: a power of two
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true)]
     slots: Option<u32>,
     /// When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)
     #[arg(long, value_parser = policy)]
     policy: Option<Policy>,
     /// Microseconds from one frame to the next; 0 is as fast as the engine runs
-    #[arg(long, value_name = "U")]
+    #[arg(
+        long,
+        alias = "interval_us",
+        value_name = "U",
+        value_parser = number,
+        allow_negative_numbers = true
+    )]
     interval_us: Option<u32>,
-    /// Check the payload too: every byte of pattern, the order of systimer's words
+    /// Verify the payload too: every byte of pattern, the order of the words of systimer
     #[arg(long)]
     verify: bool,
-    /// Print a line of rates a second on standard error
+    /// Print a line of rates on standard error every second
     #[arg(long)]
     stats: bool,
-    /// Write the payloads, one after the other; - is standard output (and the summary goes to
-    /// standard error)
+    /// Write the payloads, one after the other, to FILE; - is standard output, and moves the summary
+    /// to standard error
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Hold each frame for this many microseconds: a slow reader
-    #[arg(long, value_name = "U", default_value_t = 0)]
+    /// Hold each frame for this many microseconds, as a slow reader does
+    #[arg(
+        long,
+        value_name = "U",
+        default_value = "0",
+        value_parser = count,
+        allow_negative_numbers = true
+    )]
     hold_us: u64,
-    /// Print the summary as a JSON object, with the time taken and the driver's own counters
+    /// Print the summary as a JSON object, with the duration and the driver's counters
     #[arg(long)]
     json: bool,
 }
@@ -78,31 +103,35 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         .find(|source| source.index == shape.source)
         .ok_or_else(|| format!("{} has no source {}", device.path().display(), shape.source))?;
     let content = if arguments.verify { content(source) } else { Content::Any };
-    let mut output = arguments.output.as_deref().map(open_output).transpose()?;
-
     let mut stream = device.configure(shape)?;
+    // Not before the stream is known to be possible: an existing file is emptied.
+    let output = arguments.output.as_deref();
+    let mut output = output.map(|path| Output::open(path, &interrupted)).transpose()?;
     stream.start()?;
     let expected =
         Expected { source: shape.source, frame_bytes: shape.frame_bytes, stream: stream.number() };
     let mut check = Check::new(expected, content);
     let began = Instant::now();
-    let ended = receive(arguments, &mut stream, &mut check, output.as_mut(), &interrupted);
+    let mut stall = Stall::new(Duration::from_micros(shape.interval_us.into()));
+    let mut receiver = Receiver {
+        arguments,
+        check: &mut check,
+        stall: &mut stall,
+        output: output.as_mut(),
+        interrupted: &interrupted,
+    };
+    let ended = receiver.run(&mut stream);
     let seconds = began.elapsed().as_secs_f64();
 
-    // A stream that ended by an error may have no device to stop, or to ask.
+    // A stream that ended with an error may have no device that can be stopped or asked.
     let _ = stream.stop();
     let engine_errors = stream.counters().errors;
     let driver = stream.stats().ok();
     let mut errors = check.errors + engine_errors;
-    match ended {
-        Ok(()) => {}
-        // Whoever read the output has seen enough.
-        Err(error) if is_broken_pipe(error.as_ref()) => {}
-        Err(error) => {
-            eprintln!("dmaframe: {error}");
-            // What ended the stream counts, unless the engine counted it already.
-            errors = errors.max(check.errors + 1);
-        }
+    if let Err(error) = &ended {
+        eprintln!("dmaframe: {error}");
+        // The error that ended the stream counts, unless the engine counted it already.
+        errors = errors.max(check.errors + 1);
     }
 
     let Check { frames, lost, bytes, .. } = check;
@@ -128,45 +157,30 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     } else {
         format!("frames={frames} lost={lost} bytes={bytes} errors={errors}")
     };
-    if is_stdout(arguments.output.as_deref()) {
+    if arguments.output.as_deref().is_some_and(is_stdout) {
         eprintln!("{summary}");
     } else if let Err(error) = print(summary) {
         if error.kind() != io::ErrorKind::BrokenPipe {
-            return Err(error.into());
+            return Err(format!("cannot write standard output: {error}").into());
         }
     }
-    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if errors == 0 && !stall.failed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Arguments {
-    /// The error for an output that takes no more; a closed pipe is left as it is.
-    fn unwritten(&self, error: io::Error) -> Box<dyn Error> {
-        match (&self.output, error.kind()) {
-            (Some(path), kind) if kind != io::ErrorKind::BrokenPipe => {
-                format!("cannot write {}: {error}", path.display()).into()
-            }
-            _ => error.into(),
-        }
-    }
-
-    /// The device's settings, changed by what was given.
+    /// The device's settings with the changes of the command line.
     fn shape(&self, device: &Device) -> dmaframe::Result<Shape> {
-        let mut shape = device.config()?;
-        if let Some(name) = &self.source {
-            let source = device.source(name)?;
-            if source.index != shape.source {
-                // The settings are another source's; this one has its own.
-                shape.source = source.index;
-                shape.frame_bytes = source.frame_bytes;
-                shape.interval_us = source.interval_us;
-            }
-        }
+        let settings = device.config()?;
+        let source = match &self.source {
+            Some(name) => device.source(name)?.index,
+            None => settings.source,
+        };
         Ok(Shape {
-            source: shape.source,
-            frame_bytes: self.frame_bytes.unwrap_or(shape.frame_bytes),
-            slots: self.slots.unwrap_or(shape.slots),
-            policy: self.policy.unwrap_or(shape.policy),
-            interval_us: self.interval_us.unwrap_or(shape.interval_us),
+            source,
+            frame_bytes: self.frame_bytes.unwrap_or(settings.frame_bytes),
+            slots: self.slots.unwrap_or(settings.slots),
+            policy: self.policy.unwrap_or(settings.policy),
+            interval_us: self.interval_us.unwrap_or(settings.interval_us),
         })
     }
 }
@@ -178,60 +192,74 @@ fn content(source: &Source) -> Content {
         Content::counter()
     } else {
         eprintln!(
-            "dmaframe: what {} holds cannot be foreseen; only headers are checked",
+            "dmaframe: the values of {} are not predictable; only headers are verified",
             source.name
         );
         Content::Any
     }
 }
 
-fn is_stdout(output: Option<&Path>) -> bool {
-    output.is_some_and(|path| path.as_os_str() == "-")
+/// Takes frames until the requested number, the end of the stream, Ctrl-C or an error.
+struct Receiver<'a> {
+    arguments: &'a Arguments,
+    check: &'a mut Check,
+    stall: &'a mut Stall,
+    output: Option<&'a mut Output>,
+    interrupted: &'a AtomicBool,
 }
 
-fn open_output(path: &Path) -> Result<File, String> {
-    let opened = if is_stdout(Some(path)) {
-        // Not `Stdout`, which looks for line ends in what is no text.
-        io::stdout().as_fd().try_clone_to_owned().map(File::from)
-    } else {
-        File::create(path)
-    };
-    opened.map_err(|error| format!("cannot write {}: {error}", path.display()))
-}
-
-fn receive(
-    arguments: &Arguments,
-    stream: &mut Stream,
-    check: &mut Check,
-    mut output: Option<&mut File>,
-    interrupted: &AtomicBool,
-) -> Result<(), Box<dyn Error>> {
-    let mut rates = arguments.stats.then(Rates::new);
-    while !interrupted.load(Ordering::Relaxed) {
-        match stream.next_timeout(Duration::from_millis(100))? {
-            Poll::Ready(Some(frame)) => {
-                if let Some(rates) = &mut rates {
-                    rates.take(&frame);
+impl Receiver<'_> {
+    fn run(&mut self, stream: &mut Stream) -> Result<(), Box<dyn Error>> {
+        let mut rates = self.arguments.stats.then(Rates::new);
+        while !self.interrupted.load(Ordering::Relaxed) {
+            match stream.next_timeout(Duration::from_millis(100))? {
+                Poll::Ready(Some(frame)) => {
+                    self.stall.frame();
+                    // A frame that was not written whole does not count.
+                    match self.output.as_mut().map(|it| it.write(&frame, self.interrupted)) {
+                        None | Some(Ok(())) => {}
+                        Some(Err(Unwritten::Interrupted)) => break,
+                        Some(Err(Unwritten::Closed)) => return self.closed(),
+                        Some(Err(Unwritten::Failed(message))) => return Err(message.into()),
+                    }
+                    if let Some(rates) = &mut rates {
+                        rates.take(&frame);
+                    }
+                    let wrong = self.check.take(frame.header(), frame.device_stamps(), &frame);
+                    if let Some(description) = wrong {
+                        eprintln!("dmaframe: {description}");
+                    }
+                    if self.arguments.hold_us > 0 {
+                        thread::sleep(Duration::from_micros(self.arguments.hold_us));
+                    }
                 }
-                if let Some(words) = check.take(frame.header(), frame.device_stamps(), &frame) {
-                    eprintln!("dmaframe: {words}");
-                }
-                if let Some(output) = &mut output {
-                    output.write_all(&frame).map_err(|error| arguments.unwritten(error))?;
-                }
-                if arguments.hold_us > 0 {
-                    thread::sleep(Duration::from_micros(arguments.hold_us));
+                Poll::Ready(None) => break,
+                Poll::Pending => {
+                    if let Some(message) = self.stall.nothing() {
+                        eprintln!("dmaframe: {message}");
+                    }
                 }
             }
-            Poll::Ready(None) => break,
-            Poll::Pending => {}
+            if let Some(rates) = &mut rates {
+                rates.show_each_second(self.check.lost);
+            }
+            if self.arguments.frames != 0 && self.check.frames >= self.arguments.frames {
+                break;
+            }
         }
-        if let Some(rates) = &mut rates {
-            rates.show_each_second(check.lost);
-        }
-        if arguments.frames != 0 && check.frames >= arguments.frames {
-            break;
+        Ok(())
+    }
+
+    /// The reader of the output closed it: an end like any other, unless frames were requested that
+    /// it did not get.
+    fn closed(&self) -> Result<(), Box<dyn Error>> {
+        match self.arguments.frames {
+            0 => Ok(()),
+            requested => Err(format!(
+                "the reader of the output closed it after {} of {requested} frames",
+                self.check.frames
+            )
+            .into()),
         }
     }
-    Ok(())
 }
