@@ -39,6 +39,11 @@ enum Task {
     /// Prints the ratios, and writes RESULTS.md, chart.svg and results.json to tests/bench. Takes 5
     /// to 10 minutes; the first run also builds one more kernel.
     Bench(bench::Bench),
+    /// Build your own Rust crate or C file for the guest.
+    ///
+    /// The programs are static aarch64 binaries, which also run on any aarch64 board. They go to
+    /// target/build, and their paths to standard output.
+    Build(guest::build::Arguments),
     /// Boot the guest, run a command in it as root, and exit with the command's status.
     ///
     /// The command's output goes to standard output. Without a command, opens an interactive
@@ -78,6 +83,7 @@ fn perform(task: Task) -> Result<u8> {
     let checkout = checkout()?;
     match task {
         Task::Bench(arguments) => bench::run(&checkout, &arguments),
+        Task::Build(arguments) => guest::build::run(&checkout, &arguments),
         Task::Guest(arguments) => guest::command::run(&checkout, arguments),
         Task::Image(arguments) => image::build(&checkout, &arguments),
         Task::Run(stream) => guest::stream::run(&checkout, &stream),
