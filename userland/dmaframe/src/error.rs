@@ -193,6 +193,9 @@ pub enum Error {
     /// The kernel sent what cannot be understood.
     #[error("the kernel's netlink message cannot be understood: {0}")]
     Message(String),
+    /// The asynchronous runtime cannot watch the device.
+    #[error("the runtime cannot watch the device: {0}")]
+    Runtime(#[source] io::Error),
     /// A [`Canceller`](crate::Canceller) ended the wait.
     #[error("the wait for a frame was cancelled")]
     Cancelled,

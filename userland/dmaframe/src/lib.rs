@@ -31,6 +31,8 @@
 //! neither needs the device to be free.
 #![deny(missing_docs)]
 
+#[cfg(feature = "tokio")]
+mod async_stream;
 mod canceller;
 pub mod device;
 pub mod error;
@@ -40,6 +42,8 @@ pub mod netlink;
 pub mod stream;
 pub mod sysfs;
 
+#[cfg(feature = "tokio")]
+pub use async_stream::AsyncStream;
 pub use canceller::Canceller;
 pub use device::{Device, Info, Source};
 pub use dmaframe_abi::frame::Header;
