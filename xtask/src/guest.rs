@@ -2,6 +2,8 @@
 //! The guest: the board emulated by QEMU, and the commands that run in it.
 
 pub(crate) mod addition;
+pub(crate) mod build;
+pub(crate) mod command;
 pub(crate) mod console;
 pub(crate) mod device_tree;
 pub(crate) mod initramfs;

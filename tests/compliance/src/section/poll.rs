@@ -157,8 +157,36 @@ pub(super) const SECTION: Section = Section {
                 equal("si_fd", FD.load(SeqCst), fd)
             },
         ),
+        check(
+            19,
+            PLACE,
+            "POLLIN of a running unpaced stream means that a frame is ready",
+            |target| wakeups_have_frames(target, target.shape()),
+        ),
+        check(
+            20,
+            PLACE,
+            "POLLIN of a running paced stream means that a frame is ready",
+            |target| wakeups_have_frames(target, target.paced(1000)),
+        ),
     ],
 };
+
+/// Takes frames as poll(2) reports them. Fails if it reports POLLIN without a frame.
+fn wakeups_have_frames(target: &Target, config: Config) -> Outcome {
+    let reader = Reader::started(target, config)?;
+    for wakeup in 1..=500 {
+        let events = wait::readable(&reader.raw, LIMIT)?;
+        equal("events", events, READABLE)?;
+        // Only this thread changes the consumer index, so the frame must still be there.
+        let (producer, consumer) = (reader.producer(), reader.index());
+        holds(producer != consumer, || {
+            format!("got POLLIN at wake-up {wakeup}, producer and consumer are both {producer}")
+        })?;
+        reader.set_index(producer);
+    }
+    Ok(())
+}
 
 /// A ring that does not become full during a check that takes no frame.
 fn long(target: &Target) -> Config {
