@@ -47,25 +47,8 @@ pub(crate) struct Arguments {
 
 /// Builds the programs and prints their paths.
 pub(crate) fn run(checkout: &Path, arguments: &Arguments) -> Result<u8> {
-    let path = &arguments.path;
-    let source = path.canonicalize().with_context(|| format!("cannot build {}", path.display()))?;
-    let cache = Cache::open()?;
-    let output = checkout.join(OUTPUT);
-    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
-    let _lock = Lock::exclusive(&checkout.join("target/build.lock"))?;
-    let build = Build { checkout, cache: &cache, output: &output, arguments: &arguments.arguments };
-    let programs = if source.join("Cargo.toml").is_file() {
-        build.rust(&source)?
-    } else if source.is_file() && source.extension().is_some_and(|extension| extension == "c") {
-        vec![build.c(&source)?]
-    } else {
-        bail!(
-            "cannot build {}: expected a directory with a Cargo.toml, or a .c file",
-            path.display()
-        );
-    };
-    for program in &programs {
-        let name = file_name(program)?;
+    for program in programs(checkout, &arguments.path, &arguments.arguments)? {
+        let name = file_name(&program)?;
         say(format_args!(
             "to run it in the guest: cargo xtask guest --put {} -- /root/{name}",
             program.display()
@@ -73,6 +56,27 @@ pub(crate) fn run(checkout: &Path, arguments: &Arguments) -> Result<u8> {
         println!("{}", program.display());
     }
     Ok(0)
+}
+
+/// Builds the programs of a crate or a C file and returns their paths. `arguments` are passed to
+/// cargo or gcc.
+pub(crate) fn programs(checkout: &Path, path: &Path, arguments: &[String]) -> Result<Vec<PathBuf>> {
+    let source = path.canonicalize().with_context(|| format!("cannot build {}", path.display()))?;
+    let cache = Cache::open()?;
+    let output = checkout.join(OUTPUT);
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let _lock = Lock::exclusive(&checkout.join("target/build.lock"))?;
+    let build = Build { checkout, cache: &cache, output: &output, arguments };
+    if source.join("Cargo.toml").is_file() {
+        build.rust(&source)
+    } else if source.is_file() && source.extension().is_some_and(|extension| extension == "c") {
+        Ok(vec![build.c(&source)?])
+    } else {
+        bail!(
+            "cannot build {}: expected a directory with a Cargo.toml, or a .c file",
+            path.display()
+        );
+    }
 }
 
 struct Build<'a> {
