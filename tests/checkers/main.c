@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A name written to /sys/kernel/debug/checkers/fault commits that fault, for a
- * checker of the debug kernel to catch. The faults of memory.rs show that
- * Rust code is caught too.
+ * Writing a name to /sys/kernel/debug/checkers/fault commits that fault, which a
+ * checker of the debug kernel must report. The faults in memory.rs show that the
+ * checkers cover Rust code as well.
  */
 
 #include <linux/debugfs.h>

@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults in Rust, each for a checker to catch.
+//! Deliberate faults in Rust, which the checkers must report.
 
 use core::ptr::read_volatile;
 use kernel::prelude::*;
 
-/// Reads behind the end of an allocation.
+/// Reads after the end of an allocation.
 #[no_mangle]
 pub extern "C" fn checker_rust_out_of_bounds() {
     if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
         let first = bytes.as_ptr();
-        // SAFETY: None: this is the fault. The allocator's size class has the byte.
+        // SAFETY: None, as this is the fault. The byte exists in the allocator's size class.
         unsafe { read_volatile(first.wrapping_add(44)) };
     }
 }
 
-/// Reads what was freed.
+/// Reads freed memory.
 #[no_mangle]
 pub extern "C" fn checker_rust_use_after_free() {
     if let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) {
         let first = bytes.as_ptr();
         drop(bytes);
-        // SAFETY: None: this is the fault. The slab's page is still there.
+        // SAFETY: None, as this is the fault. The page of the slab still exists.
         unsafe { read_volatile(first.wrapping_add(4)) };
     }
 }
 
-/// Forgets memory.
+/// Leaks memory.
 #[no_mangle]
 pub extern "C" fn checker_rust_leak() {
-    // The allocator's sheaves, one a processor, hold the addresses that they gave out, where
-    // kmemleak finds them, until others take their place: hence few among many, of which some are
-    // seen whatever the last ones are and wherever this is moved to meanwhile.
+    // The allocator keeps addresses that it handed out in a sheaf of each processor, where kmemleak
+    // finds them until others replace them. So this leaks some of many allocations: whichever
+    // addresses the sheaves still hold, kmemleak reports some of the leaks.
     let mut others = KVec::new();
     for n in 0..1024 {
         let Ok(bytes) = KBox::new([0_u8; 40], GFP_KERNEL) else {

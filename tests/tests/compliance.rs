@@ -26,8 +26,8 @@ fn board_state() -> Vec<String> {
     attributes.chain(nodes).collect()
 }
 
-/// Runs all checks of a device. Reads the output line by line, as the whole run may take longer than
-/// one wait. Returns the lines of the skipped checks.
+/// Runs all checks of a device. Reads the output line by line, as the whole run may take longer
+/// than one wait. Returns the lines of the skipped checks.
 fn run_checks(device: &str, user: User, more: &[&str]) -> Vec<String> {
     let before = board_state();
     let arguments = [&["--device", device], more].concat();
@@ -119,8 +119,8 @@ fn a_run_that_is_impossible_exits_with_2_and_names_the_reason() {
         (&["--device", "/dev/dmaframe9"][..], "/dev/dmaframe9: no such device"),
         (&["--device", "/dev/null"], "/dev/null is no dmaframe device"),
         (&["--device", "1"], "/dev/dmaframe1 is in use by another program"),
-        (&["--only", "99"], "\"99\" is no SECTION"),
-        (&["--only", "1.99"], "\"1.99\" is no SECTION"),
+        (&["--only", "99"], "\"99\" is not a SECTION"),
+        (&["--only", "1.99"], "\"1.99\" is not a SECTION"),
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {done:?}");

@@ -5,7 +5,7 @@ use dmaframe::netlink::{Client, Events};
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Policy, Shape, Stream};
 use dmaframe_abi::netlink::Event;
-use dmaframe_abi::ring::{FAULTED, MAP_META, STOPPED};
+use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, STOPPED};
 use dmaframe_abi::stream::{Fault, State};
 use dmaframe_abi::uapi::{self, Config};
 use dmaframe_tests::fault::Injector;
@@ -212,6 +212,30 @@ fn a_late_interrupt_loses_nothing() {
     assert!(stats.chains - stats.interrupts <= 1, "{stats:?}");
 }
 
+/// While the engine works, poll(2) reports only frames that the reader has not returned yet.
+#[test]
+fn poll_reports_nothing_while_a_chain_runs_and_all_frames_are_returned() {
+    let _board = BoardLock::acquire();
+    let injector = Injector::of(0);
+    let (raw, _) = Raw::streaming(DEVICES[0], GOOD);
+    let meta = Mapping::read_only(&raw, MAP_META, PAGE).unwrap();
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let page = Mapping::new(&raw, MAP_CONSUMER, PAGE, protection, libc::MAP_SHARED).unwrap();
+    let (producer, consumer) = (&meta.meta().producer, &page.consumer().consumer);
+    wait::until("a full ring", || (producer.load(Acquire) == GOOD.slots).then_some(()));
+    let injected = injector.injected();
+    injector.arm("withhold").unwrap();
+    consumer.store(GOOD.slots / 2, Release);
+    raw.request(uapi::KICK, 0).unwrap();
+    wait::until("a chain", || (injector.injected() > injected).then_some(()));
+    let ready = PollFlags::POLLIN | PollFlags::POLLRDNORM;
+    assert_eq!(wait::events(&raw), ready, "half of the ring is ready");
+    consumer.store(GOOD.slots, Release);
+    assert_eq!(wait::events(&raw), PollFlags::empty(), "all frames are returned");
+    injector.interrupt();
+    assert_eq!(wait::wake(&raw), ready, "the chain has ended");
+}
+
 #[test]
 fn frames_due_before_a_late_interrupt_are_counted_as_lost() {
     let _board = BoardLock::acquire();
@@ -262,7 +286,7 @@ fn a_spurious_interrupt_changes_nothing() {
     injector.arm("error 256").unwrap();
     let page = Mapping::new(
         &raw,
-        dmaframe_abi::ring::MAP_CONSUMER,
+        MAP_CONSUMER,
         PAGE,
         libc::PROT_READ | libc::PROT_WRITE,
         libc::MAP_SHARED,

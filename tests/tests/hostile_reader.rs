@@ -199,8 +199,8 @@ fn impossible_indices_take_no_slot_under_drop() {
     check_impossible_indices(DROPPING);
 }
 
-/// Random indices, some of which return slots. The reader may then see frames change, but the driver
-/// keeps working and the other device notices nothing.
+/// Random indices, some of which return slots. The reader may then see frames change, but the
+/// driver keeps working and the other device notices nothing.
 #[test]
 fn random_indices_affect_only_their_own_stream() {
     let _board = BoardLock::acquire();

@@ -43,7 +43,8 @@ fn poll_sleeps_until_a_frame_is_ready() {
             let frame = frame.expect("a running stream");
             account.take(frame.header(), &frame);
         }
-        // The reader returned the frames without a system call, and poll(2) takes that into account.
+        // The reader returned the frames without a system call, and poll(2) takes that into
+        // account.
         assert_eq!(wait::wake(&stream), READABLE);
         account.take_next(&mut stream);
     }

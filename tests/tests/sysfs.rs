@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! sysfs attributes: each file has one value, which root can change while no stream uses the device.
+//! sysfs attributes: each file has one value, which root can change while no stream uses the
+//! device.
 
 use dmaframe::sysfs::{Attribute, Attributes};
 use dmaframe::{Device, Shape};

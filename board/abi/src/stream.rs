@@ -107,7 +107,7 @@ pub enum Fault {
     Consumer = 1,
     /// The engine reported an error.
     Engine = 2,
-    /// The engine did not finish a chain within the time allowed.
+    /// The engine made no progress for 5 seconds, and did not wait for a DREQ.
     Timeout = 3,
     /// The chain ended, but the engine did not write a frame's end stamp.
     Incomplete = 4,

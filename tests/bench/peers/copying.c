@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/copying: the character driver of the textbooks. A timer says that a
- * frame is there; read() waits for it and copies all of it to the reader.
+ * /dev/copying: a character driver as in textbooks. A timer announces a frame;
+ * read() waits for it and copies all of it to the reader.
  *
- * The frame is made of its number alone, as if an engine had written the rest:
- * what is left is what copying costs. Parameters count when it is opened.
+ * Only the number of the frame is written, as if an engine had written the
+ * rest, so the cost is that of copying. open() reads the parameters.
  */
 
 #include <linux/atomic.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/uncached: the same bytes twice, to be mapped. At offset 0 in coherent
- * memory, which is uncached where DMA is not coherent by itself, as drivers
- * map it that have no hand-over of caches; after it in ordinary, cached memory.
+ * /dev/uncached: the same bytes in two regions that can be mapped. The first is
+ * coherent memory, which is uncached on machines without coherent DMA; drivers
+ * that do not sync caches map such memory. The second is ordinary cached memory.
  */
 
 #include <linux/dma-mapping.h>

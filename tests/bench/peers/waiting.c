@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long from an interrupt to the reader that waits for it, with nothing in
- * between. A read gives CLOCK_MONOTONIC in ns, as it was in the interrupt.
+ * Measures the latency from an interrupt to a reader that waits for it. read()
+ * returns CLOCK_MONOTONIC in ns, as read in the interrupt.
  *
  * /dev/waiting		the interrupt wakes the reader
  * /dev/waiting-thread	the interrupt wakes a thread, as threaded interrupts
- *			do, and that the reader
+ *			do, and the thread wakes the reader
  *
  * The interrupt comes to the CPU on which the file was opened.
  */
@@ -27,7 +27,7 @@ struct waiting {
 	wait_queue_head_t wait;
 	struct hrtimer timer;
 	ktime_t interval;
-	/* Of the last interrupt that nobody was told of; 0 is none. */
+	/* The time of the last interrupt that was not read yet; 0 is none. */
 	u64 stamp;
 	struct kthread_worker *worker;
 	struct kthread_work work;
@@ -82,7 +82,7 @@ static int waiting_open_thread(struct inode *inode, struct file *file)
 
 	if (IS_ERR(worker))
 		return PTR_ERR(worker);
-	/* As threads of interrupts are. */
+	/* The scheduling class of interrupt threads. */
 	sched_set_fifo(worker->task);
 	error = waiting_begin(file, worker);
 	if (error) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls a frame: counted in a child that is traced, between two marks that it makes.
+//! System calls per frame and polls per publication, counted in a traced child between two marks
+//! that the child makes.
 
 use crate::samples::{Sample, Samples, say};
 use crate::video::Video;
@@ -8,17 +9,19 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid};
-use std::process::{Child, Command};
+use std::collections::HashSet;
+use std::io::read_to_string;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The first argument of a child.
+/// The first argument of the traced child.
 pub(crate) const CHILD: &str = "counted";
-/// The system call that marks: nobody else makes it.
+/// The system call that marks begin and end of the count. The child makes it for nothing else.
 const MARK: i64 = libc::SYS_getpgid;
 
 const SATURATED_FRAMES: u32 = 2000;
 const SATURATED_SIZES: [u32; 3] = [4096, 65536, 614_400];
-/// How long a reader is busy with a frame that is slower than the engine, QEMU's too.
+/// The time that the slow reader spends per byte: more than the engine of QEMU needs.
 const BUSY_A_BYTE: Duration = Duration::from_nanos(25);
 const PACED_US: u32 = 5000;
 const PACED_BYTES: u32 = 4096;
@@ -26,13 +29,17 @@ const PACED_BYTES: u32 = 4096;
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..extent.rounds.min(3) {
         say("calls", round, extent.rounds.min(3));
-        let mut add = |subject, key: u32, calls: f64| {
-            samples.add(Sample { measure: "calls", subject, key: key.into(), round }, &[calls])
+        let mut add = |subject, key: u32, counts: Counts| -> Result<()> {
+            let mut add = |measure, value| {
+                samples.add(Sample { measure, subject, key: key.into(), round }, &[value])
+            };
+            add("calls", counts.calls_per_frame)?;
+            counts.polls_per_publication.map_or(Ok(()), |polls| add("polls", polls))
         };
         for bytes in SATURATED_SIZES {
             let frames = (SATURATED_FRAMES * 4096 / bytes).max(50);
             add("saturated", bytes, counted("saturated", bytes, frames)?)?;
-            // A reader that is the slower one: the ring is never empty.
+            // This reader is slower than the engine, so the ring is never empty.
             add("busy", bytes, counted("busy", bytes, frames)?)?;
         }
         add("paced", PACED_BYTES, counted("paced", PACED_BYTES, 100)?)?;
@@ -41,27 +48,41 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
-/// Calls a frame of a child of that kind.
-fn counted(kind: &str, bytes: u32, frames: u32) -> Result<f64> {
+/// What was counted.
+#[derive(Clone, Copy, Debug)]
+struct Counts {
+    calls_per_frame: f64,
+    /// `None` for a driver that does not tell when it published a frame.
+    polls_per_publication: Option<f64>,
+}
+
+/// Runs a child and counts its calls.
+fn counted(kind: &str, bytes: u32, frames: u32) -> Result<Counts> {
     let mut child = Command::new("/proc/self/exe")
         .args([CHILD, kind, &bytes.to_string(), &frames.to_string()])
+        .stdout(Stdio::piped())
         .spawn()?;
-    let calls = count(&child).map_err(|error| {
-        // It may be stopped for good.
+    let counted = count(&child).map_err(|error| {
+        // The child may be stopped.
         let _ = child.kill();
         format!("counting the calls of {kind}: {error}")
     });
     let status = child.wait();
-    let calls = calls?;
-    // Its end was waited for already, by the trace.
+    let (calls, polls) = counted?;
+    // The trace has waited for the child already.
     drop(status);
-    Ok(calls as f64 / f64::from(frames))
+    let output = child.stdout.take().map_or(Ok(String::new()), read_to_string)?;
+    let publications: u32 = output.trim().parse()?;
+    Ok(Counts {
+        calls_per_frame: calls as f64 / f64::from(frames),
+        polls_per_publication: (publications > 0).then(|| polls as f64 / f64::from(publications)),
+    })
 }
 
-/// Follows a child to its end: the calls between its marks.
-fn count(child: &Child) -> Result<u64> {
+/// Traces a child to its end. Returns the numbers of its calls and of its polls between the marks.
+fn count(child: &Child) -> Result<(u64, u64)> {
     let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let (mut marks, mut calls) = (0, 0_u64);
+    let (mut marks, mut calls, mut polls) = (0, 0_u64, 0_u64);
     let mut first = true;
     loop {
         match waitpid(pid, None)? {
@@ -74,35 +95,40 @@ fn count(child: &Child) -> Result<u64> {
             WaitStatus::PtraceSyscall(_) => {
                 match entered(pid)? {
                     Some(MARK) => marks += 1,
-                    Some(_) if marks == 1 => calls += 1,
+                    Some(call) if marks == 1 => {
+                        calls += 1;
+                        polls += u64::from(call == libc::SYS_ppoll);
+                    }
                     _ => {}
                 }
                 ptrace::syscall(pid, None)?;
             }
-            WaitStatus::Exited(_, 0) if marks == 2 => return Ok(calls),
-            other => return Err(format!("it ended with {other:?} after {marks} marks").into()),
+            WaitStatus::Exited(_, 0) if marks == 2 => return Ok((calls, polls)),
+            other => {
+                return Err(format!("the child ended with {other:?} after {marks} marks").into());
+            }
         }
     }
 }
 
-/// The number of the call that a stopped child enters, or `None` if it leaves one.
+/// The number of the call that a stopped child enters, or `None` if it returns from one.
 fn entered(pid: Pid) -> Result<Option<i64>> {
     let info = ptrace::syscall_info(pid)?;
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
         return Ok(None);
     }
-    // SAFETY: `op` says that the kernel has filled in this one.
+    // SAFETY: `op` says that the kernel has filled in this variant.
     let number = unsafe { info.u.entry.nr };
     Ok(Some(i64::try_from(number)?))
 }
 
-/// A reader that is counted.
+/// Runs the reader whose calls are counted, and prints the number of publications that it saw.
 pub(crate) fn child(arguments: &[&str]) -> Result<()> {
     let [kind, bytes, frames] = arguments else { return Err(crate::USAGE.into()) };
     let (bytes, frames) = (bytes.parse()?, frames.parse()?);
     ptrace::traceme()?;
     raise(Signal::SIGSTOP)?;
-    match *kind {
+    let publications = match *kind {
         "saturated" => streamed(bytes, 0, frames, false),
         "busy" => streamed(bytes, 0, frames, true),
         "paced" => streamed(bytes, PACED_US, frames, false),
@@ -111,18 +137,24 @@ pub(crate) fn child(arguments: &[&str]) -> Result<()> {
             for _ in 0..4 {
                 video.take()?;
             }
-            marked(|| (0..frames).try_for_each(|_| video.take()))
+            marked(|| (0..frames).try_for_each(|_| video.take())).map(|()| 0)
         }
         _ => Err(crate::USAGE.into()),
-    }
+    }?;
+    println!("{publications}");
+    Ok(())
 }
 
-fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<()> {
+/// Takes frames between the marks. Returns the number of publications: the driver publishes the
+/// frames of a chain together, with the same time.
+fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<usize> {
     let mut stream = stream::start(stream::DEVICE, bytes, stream::slots(bytes), interval_us)?;
     stream::skip(&mut stream, 8)?;
+    let mut published = Vec::with_capacity(frames as usize);
     marked(|| {
         for _ in 0..frames {
             let frame = stream.next()?.ok_or("the stream ended")?;
+            published.push(frame.published_ns());
             if busy {
                 let held = Instant::now();
                 while held.elapsed() < BUSY_A_BYTE * bytes {
@@ -132,7 +164,8 @@ fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<()>
             drop(frame);
         }
         Ok(())
-    })
+    })?;
+    Ok(published.into_iter().collect::<HashSet<_>>().len())
 }
 
 fn marked(work: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -10,7 +10,7 @@ pub(crate) fn monotonic_ns() -> Result<u64> {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Processor time of this thread: what getrusage counts, in full.
+/// Processor time of this thread, user and system.
 pub(crate) fn thread_ns() -> Result<u64> {
     read(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `/dev/copying`: the character driver that copies each frame.
+//! `/dev/copying`, the character driver that copies each frame.
 
 use crate::Result;
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::io::Read;
 
 const PARAMETERS: &str = "/sys/module/copying/parameters";
 
-/// A stream of it.
+/// An open stream of copied frames.
 #[derive(Debug)]
 pub(crate) struct Copying {
     file: File,
@@ -17,7 +17,7 @@ pub(crate) struct Copying {
 }
 
 impl Copying {
-    /// Starts frames of `bytes` bytes, one each `interval_us`.
+    /// Starts a stream with a frame of `bytes` bytes every `interval_us` microseconds.
     pub(crate) fn open(bytes: u32, interval_us: u32) -> Result<Self> {
         for (name, value) in [("bytes", bytes), ("interval_us", interval_us)] {
             fs::write(format!("{PARAMETERS}/{name}"), value.to_string())?;
@@ -35,7 +35,7 @@ impl Copying {
         if u64::from_ne_bytes(number) == self.number {
             Ok(())
         } else {
-            Err(format!("frame {} of /dev/copying has another number", self.number).into())
+            Err(format!("frame {} of /dev/copying has a wrong number", self.number).into())
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Bytes a second: dmaframe's to its reader beside mainline's `dmatest`, which moves memory by a
-//! channel of the same controller and tells nobody.
+//! Bytes per second that dmaframe delivers to its reader, compared with mainline's `dmatest`, which
+//! copies memory on a channel of the same controller and delivers to no reader.
 
 use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, stream};
@@ -14,19 +14,19 @@ const SIZES: [u32; 4] = [4096, 65536, 614_400, 4 << 20];
 
 const PARAMETERS: &str = "/sys/module/dmatest/parameters";
 const TURNS: u32 = 3;
-/// For as long as no board takes.
+/// Far more than any run of dmatest takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 const CHANNELS: &str = "/sys/class/dma";
 
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     let channel = free_channel()?;
     println!("dmatest: {channel}");
-    // From the first runs, which warm up: transfers a second.
+    // Transfers per second, from the first runs, which warm up the caches.
     let mut rates = [0.0; SIZES.len()];
     for (rate, bytes) in rates.iter_mut().zip(SIZES) {
         *rate = dmatest(&channel, bytes, 8)?;
     }
-    // Many short turns: whatever else the host does comes and goes within them.
+    // Many short turns, so that other work on the host affects all subjects alike.
     let (rounds, run) = (extent.rounds * TURNS, extent.run / TURNS);
     for round in 0..rounds {
         say("engine", round, rounds);
@@ -44,14 +44,14 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
-/// Bytes a second that a reader takes who looks at headers only, as dmatest looks at nothing.
+/// Bytes per second of a reader that reads headers only; dmatest reads nothing.
 fn delivered(bytes: u32, run: Duration) -> Result<f64> {
     let mut stream = stream::start(stream::DEVICE, bytes, stream::slots(bytes), 0)?;
     let flow = stream::flow(&mut stream, run)?;
     Ok(flow.frames as f64 * f64::from(bytes) / flow.seconds)
 }
 
-/// A channel that mainline's driver has and nobody uses.
+/// An unused channel of mainline's driver.
 fn free_channel() -> Result<String> {
     let mut names: Vec<String> = fs::read_dir(CHANNELS)
         .map_err(|error| format!("{CHANNELS}: {error}"))?
@@ -64,10 +64,10 @@ fn free_channel() -> Result<String> {
             fs::read_to_string(format!("{CHANNELS}/{name}/in_use"))
                 .is_ok_and(|in_use| in_use.trim() == "0")
         })
-        .ok_or_else(|| format!("{CHANNELS} has no channel that is free").into())
+        .ok_or_else(|| format!("{CHANNELS} has no free channel").into())
 }
 
-/// Transfers a second, one after the other, none of them looked at.
+/// Transfers per second of consecutive transfers without verification.
 fn dmatest(channel: &str, bytes: u32, iterations: u32) -> Result<f64> {
     let mut log = log_from_here()?;
     for (name, value) in [
@@ -82,7 +82,7 @@ fn dmatest(channel: &str, bytes: u32, iterations: u32) -> Result<f64> {
         fs::write(format!("{PARAMETERS}/{name}"), value)
             .map_err(|error| format!("dmatest's {name} cannot be {value}: {error}"))?;
     }
-    // Its parameter `wait` does not, where the thread has not begun yet.
+    // Polls the log: dmatest's parameter `wait` does not wait for a thread that has not begun yet.
     let deadline = Instant::now() + PATIENCE;
     let mut said = String::new();
     let summary = loop {
@@ -129,7 +129,7 @@ fn log_from_here() -> Result<File> {
     Ok(log)
 }
 
-/// A read gives one record.
+/// Reads the new records of the log; each read returns one.
 fn lines(log: &mut File) -> Result<String> {
     let mut text = String::new();
     let mut record = [0; 8192];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the moment that the engine had written a frame, by its own stamp, to the reader's first
-//! instruction; beside it, from an interrupt to the reader that waits for nothing else.
+//! The latency from the engine's end stamp of a frame to the reader's first instruction, compared
+//! with the latency from a bare interrupt to a reader that it wakes.
 //!
-//! The reader has a processor of its own, the interrupts another: in both.
+//! In both cases the reader and the interrupts have a processor each.
 
 use crate::processor::{self, Load};
 use crate::samples::{Sample, Samples, say};
@@ -62,13 +62,13 @@ fn start() -> Result<Stream> {
     stream::start(stream::DEVICE, BYTES, SLOTS, INTERVAL_US)
 }
 
-/// Nanoseconds of each frame.
+/// Latencies of each frame, in nanoseconds.
 #[derive(Debug, Default)]
 struct Polled {
     whole: Vec<f64>,
-    /// From the engine's stamp to the driver's, in its interrupt's thread.
+    /// From the engine's stamp to the driver's, which it takes in its interrupt thread.
     to_publication: Vec<f64>,
-    /// From there to the reader.
+    /// From the driver's stamp to the reader.
     from_publication: Vec<f64>,
 }
 
@@ -86,7 +86,7 @@ fn polled(count: usize) -> Result<Polled> {
         polled.from_publication.push(now - published);
     }
     if difference.within_ns > 20_000 {
-        println!("latency: the two clocks were seen within {} ns only", difference.within_ns);
+        println!("latency: the comparison of the clocks took {} ns", difference.within_ns);
     }
     Ok(polled)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measures dmaframe beside its peers, inside the guest that `cargo xtask bench` boots.
+//! Measures dmaframe and its peers in the guest that `cargo xtask bench` boots.
 //!
-//! What is compared takes turns: A B A B, a round each. Every round's samples are written as they
-//! were taken, one JSON object a line; whoever reads them computes.
+//! The subjects of a comparison take turns: A B A B, one turn in each round. The program writes raw
+//! samples, one JSON object on each line; `cargo xtask bench` computes the results.
 
 mod calls;
 mod clock;
@@ -24,19 +24,19 @@ use samples::Samples;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Whatever went wrong, in words.
+/// Errors are messages for people.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const USAGE: &str = "usage: dmaframe-bench quick|full FILE MEASURE...";
 
-/// How much is measured.
+/// The extent of the measurement.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    /// Turns that each of what is compared gets.
+    /// Turns of each subject.
     rounds: u32,
-    /// What a run of frames takes, about.
+    /// The approximate time of a run.
     run: Duration,
-    /// What a run of few frames takes.
+    /// The time of a run of few frames.
     long_run: Duration,
 }
 
@@ -46,7 +46,7 @@ const FULL: Extent =
     Extent { rounds: 5, run: Duration::from_millis(400), long_run: Duration::from_secs(4) };
 
 impl Extent {
-    /// Frames, one each `interval_us`, that take about a run.
+    /// The number of frames, one every `interval_us` microseconds, that take about a run.
     fn paced_frames(&self, interval_us: u32) -> u32 {
         let frames = self.run.as_micros() / u128::from(interval_us);
         frames.clamp(8, 200) as u32

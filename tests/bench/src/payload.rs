@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reading what a frame holds: every byte of it, from memory that is cached and from memory that
-//! is not.
+//! The time to read every byte of a frame, in cached and in uncached memory.
 
 use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, processor, stream};
@@ -10,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 const DEVICE: &str = "/dev/uncached";
-/// As tests/bench/peers/uncached.c has it.
+/// The length in tests/bench/peers/uncached.c.
 const BYTES: usize = 4 << 20;
 
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
@@ -18,7 +17,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     let map = |offset| MmapOptions::new().offset(offset).len(BYTES).map_raw_read_only(&file);
     let (uncached, cached) = (map(0)?, map(BYTES as u64)?);
     let mut stream = stream::start(stream::DEVICE, BYTES as u32, 4, 0)?;
-    // A ring that is full: nobody else is at work while it is read.
+    // Once the ring is full, the engine and the driver are idle while the bytes are read.
     let frame = stream.next()?.ok_or("the stream ended")?;
     processor::bind(processor::READER)?;
     for round in 0..extent.rounds {
@@ -44,8 +43,8 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
 }
 
 fn bytes(mapping: &MmapRaw) -> &[u8] {
-    // SAFETY: the mapping has this length and lives as long; nobody writes to its memory once the
-    // module is loaded.
+    // SAFETY: the mapping has this length and outlives the slice. Its memory does not change after
+    // the module is loaded.
     unsafe { std::slice::from_raw_parts(mapping.as_ptr(), mapping.len()) }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which processor runs a thread, and what all of them do.
+//! Binds threads to processors, and measures and loads the processors.
 
 use crate::Result;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Takes the interrupts of the engine.
+/// The processor that handles the engine's interrupts.
 pub(crate) const INTERRUPTS: usize = 0;
-/// Runs the reader that is measured.
+/// The processor that runs the measured reader.
 pub(crate) const READER: usize = 2;
-/// Runs whoever else moves a frame.
+/// The processor that runs the writer of a pipe or socket.
 pub(crate) const OTHER: usize = 3;
 
-/// Binds the calling thread.
+/// Binds the calling thread to a processor.
 pub(crate) fn bind(processor: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(processor)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// Sets the calling thread free.
+/// Lets the calling thread run on all processors.
 pub(crate) fn unbind() -> Result<()> {
     let mut set = CpuSet::new();
     for processor in 0..count()? {
@@ -34,7 +34,7 @@ pub(crate) fn unbind() -> Result<()> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-/// How many there are, whatever the calling thread is bound to.
+/// The number of processors, regardless of the calling thread's affinity.
 pub(crate) fn count() -> Result<usize> {
     let stat = fs::read_to_string("/proc/stat")?;
     let numbered = |line: &&str| {
@@ -43,15 +43,14 @@ pub(crate) fn count() -> Result<usize> {
     Ok(stat.lines().filter(numbered).count())
 }
 
-/// Seconds that all of them together have worked: for every process there is, the kernel's own
-/// included.
+/// Processor time, in seconds, of all processes together, including the kernel's threads.
 pub(crate) fn busy_seconds() -> Result<f64> {
     let mut busy = Duration::ZERO;
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // One that has ended meanwhile has no clock.
+        // A process that has ended meanwhile has no clock.
         let clock = clock_getcpuclockid(Pid::from_raw(pid)).and_then(clock_gettime);
         busy += clock.map_or(Duration::ZERO, Duration::from);
     }
@@ -72,7 +71,7 @@ impl Load {
         for processor in 0..count()? {
             let stop = Arc::clone(&stop);
             load.threads.push(std::thread::spawn(move || {
-                // Unbound it would be moved to where nobody else is busy: nearly as good.
+                // If this fails, the scheduler moves the thread to an idle processor.
                 let _ = bind(processor);
                 while !stop.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
@@ -87,7 +86,7 @@ impl Drop for Load {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // A thread that only spins does not panic.
+            // The threads only spin, and so do not panic.
             let _ = thread.join();
         }
     }

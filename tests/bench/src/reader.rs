@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a frame costs its reader: processor time of its thread, by mmap and by what copies.
+//! The processor time of a reader per frame, with mmap and with interfaces that copy.
 //!
-//! Frames come one at a time, at a pace that each of them can follow: so the reader pays for waking
-//! up and for the frame. At full speed it would at times start the engine itself, and under QEMU
-//! pay for the engine's work as well.
+//! Frames come one at a time, at a pace that each interface can keep. So the reader's time is that
+//! of a wake-up and of the frame. At full speed the reader's calls would sometimes start the
+//! engine, whose work QEMU does in the calling thread.
 
 use crate::samples::{Sample, Samples, say};
 use crate::{Extent, Result, clock, processor, stream};
@@ -22,11 +22,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Bytes of a frame, and microseconds from one to the next: twice of what QEMU's engine takes.
+/// Bytes of a frame, and the interval in microseconds: twice the time of QEMU's engine.
 const SIZES: [(u32, u32); 4] = [(4096, 2000), (65536, 3000), (614_400, 12_000), (4 << 20, 80_000)];
-/// Frames longer than this make no netlink message: a socket's buffer bounds them.
+/// The longest frame in a netlink message, which the socket's buffer limits.
 const NETLINK_BYTES: u32 = 65536;
-/// As much as a pipe may hold where nobody raised the limit.
+/// The kernel's default limit for the capacity of a pipe.
 const PIPE_BYTES: i32 = 1 << 20;
 const WARM_UP: u32 = 3;
 
@@ -60,7 +60,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Nanoseconds of this thread that `take` needs for a frame.
+    /// The processor time of this thread, in nanoseconds, for each call of `take`.
     fn cost(self, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
         for _ in 0..WARM_UP {
             take()?;
@@ -72,7 +72,7 @@ impl Frames {
         Ok((clock::thread_ns()? - before) as f64 / f64::from(self.count))
     }
 
-    /// A reader's buffer, every page of it there.
+    /// A reader's buffer, of which every page is allocated.
     fn buffer(self, header: usize) -> Vec<u8> {
         vec![1; header + self.bytes as usize]
     }
@@ -86,7 +86,7 @@ impl Frames {
         )
     }
 
-    /// The cost of frames that another thread writes: it calls `send` each interval.
+    /// The cost of frames that another thread sends with `send`, one in each interval.
     fn written(
         self,
         mut send: impl FnMut(&[u8]) -> std::io::Result<()> + Send,
@@ -100,7 +100,7 @@ impl Frames {
                 scope.spawn(move || -> std::result::Result<(), String> {
                     processor::bind(processor::OTHER).map_err(|error| error.to_string())?;
                     let frame = self.buffer(0);
-                    // As many as are read: none stays behind to be waited for.
+                    // Sends exactly the frames that are read, so that the last send does not block.
                     for _ in 0..WARM_UP + self.count {
                         if enough.load(Ordering::Relaxed) {
                             break;
@@ -113,8 +113,8 @@ impl Frames {
             };
             let cost = self.cost(take);
             enough.store(true, Ordering::Relaxed);
-            // What failed here may have left the writer waiting: its end of the line is closed by
-            // whoever owns it.
+            // After an error the writer may still block in `send`, until `take` is dropped and
+            // closes the reader's end.
             let cost = cost?;
             writer.join().map_err(|_| "a writer panicked")??;
             Ok(cost)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What was measured: a JSON object a line.
+//! The samples: one JSON object on each line.
 
 use crate::Result;
 use serde_json::json;
@@ -12,16 +12,16 @@ pub(crate) struct Samples {
     file: File,
 }
 
-/// A round of one of those that are compared.
+/// What was measured, of which subject, in which round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample<'a> {
-    /// What is measured.
+    /// The name of the measurement.
     pub(crate) measure: &'a str,
-    /// Whose turn it is.
+    /// The subject measured.
     pub(crate) subject: &'a str,
-    /// Under which conditions: a frame's bytes, for one.
+    /// The parameter, such as the bytes of a frame.
     pub(crate) key: u64,
-    /// Counts from 0; what is compared has the same.
+    /// The round, counted from 0. Subjects are compared within a round.
     pub(crate) round: u32,
 }
 
@@ -31,7 +31,7 @@ impl Samples {
         Ok(Self { file })
     }
 
-    /// Notes a turn's values, at least one.
+    /// Writes the values of a turn, of which there must be at least one.
     pub(crate) fn add(&mut self, turn: Sample<'_>, values: &[f64]) -> Result<()> {
         let Sample { measure, subject, key, round } = turn;
         if values.is_empty() {
@@ -49,7 +49,7 @@ impl Samples {
     }
 }
 
-/// Says what is measured next.
+/// Prints what is measured next.
 pub(crate) fn say(measure: &str, round: u32, rounds: u32) {
     println!("{measure}: round {} of {rounds}", round + 1);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How rates grow: with readers, each on a channel of its own, with frames and with slots.
+//! Rates for different numbers of readers, frame sizes and numbers of slots. Each reader has a
+//! channel of its own.
 
 use crate::samples::{Sample, Samples, say};
 use crate::stream::{self, Flow};
@@ -57,7 +58,7 @@ fn alone(bytes: u32, slots: u32, extent: Extent) -> Result<Flow> {
     stream::flow(&mut stream::start(stream::DEVICE, bytes, slots, 0)?, extent.run / 2)
 }
 
-/// Bytes a second of as many readers at a time.
+/// Bytes per second of `readers` readers together.
 fn together(readers: u32, extent: Extent) -> Result<f64> {
     let mut streams = (0..readers)
         .map(|number| {

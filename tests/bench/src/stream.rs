@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! dmaframe's side of everything that is compared.
+//! Streams of dmaframe for the comparisons.
 
 use crate::Result;
 use dmaframe::{Device, Policy, Shape, Stats, Stream};
 use std::time::Duration;
 
-/// The device, unless several are measured.
+/// The device of measurements that need only one.
 pub(crate) const DEVICE: &str = "/dev/dmaframe0";
-/// A ring takes about this much memory.
+/// The approximate size of a ring.
 const RING_BYTES: u32 = 8 << 20;
 
-/// Slots of a ring for frames of `bytes` bytes.
+/// The number of slots for frames of `bytes` bytes.
 pub(crate) fn slots(bytes: u32) -> u32 {
     (RING_BYTES / bytes).clamp(4, 256).next_power_of_two()
 }
 
-/// A running stream of the pattern.
+/// Starts a stream of the pattern.
 pub(crate) fn start(device: &str, bytes: u32, slots: u32, interval_us: u32) -> Result<Stream> {
     let device = Device::open(device)?;
     let mut stream = device.configure(Shape {
@@ -29,18 +29,18 @@ pub(crate) fn start(device: &str, bytes: u32, slots: u32, interval_us: u32) -> R
     Ok(stream)
 }
 
-/// Takes a frame: its number.
+/// Takes a frame. Returns its sequence number.
 pub(crate) fn take(stream: &mut Stream) -> Result<u64> {
     published(stream).map(|(sequence, _)| sequence)
 }
 
-/// Takes a frame: its number, and when it was published, in nanoseconds.
+/// Takes a frame. Returns its sequence number and the time of its publication in nanoseconds.
 fn published(stream: &mut Stream) -> Result<(u64, u64)> {
     let frame = stream.next()?.ok_or("the stream ended")?;
     Ok((frame.sequence(), frame.published_ns()))
 }
 
-/// Takes as many frames.
+/// Takes `frames` frames.
 pub(crate) fn skip(stream: &mut Stream, frames: u32) -> Result<()> {
     for _ in 0..frames {
         take(stream)?;
@@ -48,19 +48,19 @@ pub(crate) fn skip(stream: &mut Stream, frames: u32) -> Result<()> {
     Ok(())
 }
 
-/// What a stream at full speed has done.
+/// The result of a run at full speed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
     pub(crate) frames: u64,
     pub(crate) seconds: f64,
-    /// The driver's counters at its end.
+    /// The driver's counters at the end.
     pub(crate) stats: Stats,
 }
 
-/// Takes frames for `run`, after the ring has gone round once.
+/// Takes frames for `run`, after a warm-up.
 pub(crate) fn flow(stream: &mut Stream, run: Duration) -> Result<Flow> {
     skip(stream, (RING_BYTES / stream.frame_bytes()).clamp(2, 64))?;
-    // From publication to publication: a reader that is late finds several frames at once.
+    // Measured between publications: a late reader finds several frames at once.
     let (mut last, began) = published(stream)?;
     let (mut frames, mut gaps) = (0, 0);
     loop {

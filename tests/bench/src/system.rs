@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What frames cost the whole system: processor time of everybody, at an equal pace and size.
+//! The processor time that frames cost the whole system, at the same pace and size for each driver.
 
 use crate::copying::Copying;
 use crate::samples::{Sample, Samples, say};
@@ -18,7 +18,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
             samples.add(Sample { measure: "system", subject, key: BYTES.into(), round }, &[value])
         };
 
-        // Nothing but the passing of time: what the system costs by itself.
+        // The processor time of an idle system.
         let idle = busy(|| {
             std::thread::sleep(extent.long_run);
             Ok(extent.long_run.as_secs_f64() * f64::from(video::FRAMES_A_SECOND))
@@ -43,7 +43,7 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
-/// Takes frames for `run`: how many.
+/// Takes frames for `run`. Returns their number.
 fn during(run: Duration, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
     let began = Instant::now();
     let mut frames = 0.0;
@@ -51,7 +51,7 @@ fn during(run: Duration, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
         take()?;
         frames += 1.0;
     }
-    // A pace that is not kept is no comparison.
+    // Drivers can only be compared at the same pace.
     let due = began.elapsed().as_micros() as f64 / f64::from(INTERVAL_US);
     if frames < due * 0.9 {
         println!("system: {frames} of {due:.0} frames came");
@@ -59,7 +59,7 @@ fn during(run: Duration, mut take: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(frames)
 }
 
-/// Seconds that everybody together worked for a thousand of the frames that `work` counts.
+/// Processor time of the whole system, in milliseconds for each frame that `work` counts.
 fn busy(work: impl FnOnce() -> Result<f64>) -> Result<f64> {
     let before = processor::busy_seconds()?;
     let frames = work()?;

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The system timer that the engine's stamps are of, beside this program's clock.
+//! Converts the engine's stamps, which are of the system timer, to CLOCK_MONOTONIC.
 
 use crate::{Result, clock};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Where the ARM sees it; the engine's bus has it at 0x7e003000.
+/// The timer's physical address for the CPU. Its bus address is 0x7e003000.
 const ADDRESS: u64 = 0x3f00_3000;
 const LOW: usize = 4;
 const HIGH: usize = 8;
 const NS_A_TICK: u64 = 1000;
-/// The tightest of so many looks counts.
+/// Comparisons made; the one that took the shortest time counts.
 const LOOKS: u32 = 2000;
 
-/// How the two clocks stand to each other. Both run at the rate of the board's one oscillator, and
-/// of QEMU's one clock, so that a difference is all there is.
+/// The difference of the two clocks, which is constant: both run from the same oscillator of the
+/// board, or the same clock of QEMU.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Difference {
-    /// What is to be added to a stamp in nanoseconds.
+    /// Added to a stamp in nanoseconds.
     ns: i64,
-    /// Nanoseconds within which it was seen: the error is no more than half of it and a tick.
+    /// The time, in nanoseconds, of the shortest comparison. The error is at most half of it and a
+    /// tick.
     pub(crate) within_ns: u64,
 }
 
 impl Difference {
-    /// Looks at both.
+    /// Compares the two clocks.
     pub(crate) fn measure() -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -44,10 +45,10 @@ impl Difference {
                 best = Some(Self { ns, within_ns });
             }
         }
-        best.ok_or_else(|| "no look at the system timer".into())
+        best.ok_or_else(|| "the system timer was not read".into())
     }
 
-    /// CLOCK_MONOTONIC in nanoseconds at a stamp: the middle of its tick.
+    /// CLOCK_MONOTONIC, in nanoseconds, in the middle of the tick of a stamp.
     pub(crate) fn monotonic_ns(self, ticks: u64) -> u64 {
         (ticks * NS_A_TICK + NS_A_TICK / 2).wrapping_add_signed(self.ns)
     }
@@ -55,8 +56,8 @@ impl Difference {
 
 fn read(registers: &MmapRaw) -> u64 {
     let word = |offset: usize| {
-        // SAFETY: `offset` is of an aligned word within the mapping; reading a counter changes
-        // nothing.
+        // SAFETY: `offset` is that of an aligned word in the mapping. Reading the counter has no
+        // side effect.
         u64::from(unsafe { registers.as_ptr().add(offset).cast::<u32>().read_volatile() })
     };
     loop {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! vivid, V4L2's test driver, read as cameras are: four mapped buffers that go round.
+//! vivid, the test driver of V4L2, read like a camera with four mapped buffers.
 
 use crate::Result;
 use memmap2::{MmapOptions, MmapRaw};
@@ -7,14 +7,13 @@ use nix::errno::Errno;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 
-/// The first that vivid makes.
+/// vivid's first device.
 const DEVICE: &str = "/dev/video0";
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 480;
-/// Of a frame: two a pixel.
+/// Bytes of a frame, with 2 for each pixel.
 pub(crate) const BYTES: u32 = WIDTH * HEIGHT * 2;
-/// The pace at which its frames are asked for: one that it keeps on a slow machine, for it draws
-/// them.
+/// The frame rate. vivid draws each frame, and can keep this rate on a slow machine.
 pub(crate) const FRAMES_A_SECOND: u32 = 10;
 const BUFFERS: u32 = 4;
 
@@ -23,7 +22,7 @@ const MAPPED: u32 = 1;
 const PROGRESSIVE: u32 = 1;
 const YUYV: u32 = u32::from_le_bytes(*b"YUYV");
 
-/// What the kernel calls `v4l2_format`, of a capture.
+/// `v4l2_format` of a capture.
 #[derive(Debug, Default)]
 #[repr(C, align(8))]
 struct Format {
@@ -38,7 +37,7 @@ struct Format {
     more: [u64; 22],
 }
 
-/// `v4l2_streamparm`, of a capture.
+/// `v4l2_streamparm` of a capture.
 #[derive(Debug, Default)]
 #[repr(C)]
 struct Pace {
@@ -100,7 +99,7 @@ mod request {
     nix::ioctl_readwrite!(set_pace, b'V', 22, Pace);
 }
 
-/// A capture that runs. Closing it ends it.
+/// A running capture, which ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Video {
     file: File,
@@ -108,16 +107,16 @@ pub(crate) struct Video {
 }
 
 impl Video {
-    /// Starts frames of [`BYTES`] bytes, [`FRAMES_A_SECOND`] of them.
+    /// Starts a capture of [`FRAMES_A_SECOND`] frames per second of [`BYTES`] bytes.
     pub(crate) fn open() -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(DEVICE)
-            .map_err(|error| format!("{DEVICE}, which vivid makes: {error}"))?;
+            .map_err(|error| format!("{DEVICE} of vivid: {error}"))?;
         let fd = file.as_raw_fd();
         let asked = |what: &'static str| {
-            move |errno: Errno| format!("{DEVICE} refuses its {what}: {errno}")
+            move |errno: Errno| format!("{DEVICE} refuses the {what}: {errno}")
         };
 
         let mut format = Format {
@@ -128,27 +127,28 @@ impl Video {
             field: PROGRESSIVE,
             ..Format::default()
         };
-        // SAFETY: the request reads and writes one `v4l2_format`, which `Format` is laid out as.
+        // SAFETY: the request reads and writes one `v4l2_format`, whose layout `Format` has.
         unsafe { request::set_format(fd, &mut format) }.map_err(asked("format"))?;
         if (format.width, format.height, format.size_image) != (WIDTH, HEIGHT, BYTES) {
             return Err(format!("{DEVICE} makes frames of another format: {format:?}").into());
         }
         let mut pace =
             Pace { kind: CAPTURE, numerator: 1, denominator: FRAMES_A_SECOND, ..Pace::default() };
-        // SAFETY: the request reads and writes one `v4l2_streamparm`, as which `Pace` is laid out.
+        // SAFETY: the request reads and writes one `v4l2_streamparm`, whose layout `Pace` has.
         unsafe { request::set_pace(fd, &mut pace) }.map_err(asked("pace"))?;
         if pace.denominator != pace.numerator * FRAMES_A_SECOND {
             return Err(format!("{DEVICE} runs at another pace: {pace:?}").into());
         }
         let mut wanted =
             Request { count: BUFFERS, kind: CAPTURE, memory: MAPPED, ..Request::default() };
-        // SAFETY: the request reads and writes one `v4l2_requestbuffers`, as `Request` is.
+        // SAFETY: the request reads and writes one `v4l2_requestbuffers`, whose layout `Request`
+        // has.
         unsafe { request::request_buffers(fd, &mut wanted) }.map_err(asked("buffers"))?;
 
         let mut video = Self { file, buffers: Vec::new() };
         for index in 0..wanted.count {
             let mut buffer = Buffer { index, kind: CAPTURE, memory: MAPPED, ..Buffer::default() };
-            // SAFETY: the request reads and writes one `v4l2_buffer`, as which it is laid out.
+            // SAFETY: the request reads and writes one `v4l2_buffer`, whose layout `Buffer` has.
             unsafe { request::query_buffer(fd, &mut buffer) }.map_err(asked("buffer"))?;
             let mapping = MmapOptions::new()
                 .offset(buffer.offset)
@@ -165,22 +165,23 @@ impl Video {
 
     fn queue(&mut self, index: u32) -> Result<()> {
         let mut buffer = Buffer { index, kind: CAPTURE, memory: MAPPED, ..Buffer::default() };
-        // SAFETY: as for `query_buffer`. The driver writes to the buffer's mapping from now on;
-        // nothing here looks at it before it is taken back.
+        // SAFETY: as for `query_buffer`. The driver writes to the buffer's memory from now on;
+        // this program reads it only after it was dequeued.
         unsafe { request::queue(self.file.as_raw_fd(), &mut buffer) }?;
         Ok(())
     }
 
-    /// Waits for a frame, looks at a byte of it and gives its buffer back.
+    /// Waits for a frame, reads its first byte and returns its buffer.
     pub(crate) fn take(&mut self) -> Result<()> {
         let mut buffer = Buffer { kind: CAPTURE, memory: MAPPED, ..Buffer::default() };
         // SAFETY: as for `query_buffer`.
         unsafe { request::dequeue(self.file.as_raw_fd(), &mut buffer) }?;
-        let mapping = self.buffers.get(buffer.index as usize).ok_or("a buffer that is none")?;
+        let mapping =
+            self.buffers.get(buffer.index as usize).ok_or("vivid returned an unknown buffer")?;
         if buffer.bytes_used != BYTES || mapping.len() < BYTES as usize {
             return Err(format!("a frame of another size: {buffer:?}").into());
         }
-        // SAFETY: the mapping is longer than 0 bytes and lives in `self`; its frame was taken.
+        // SAFETY: the mapping is not empty and lives in `self`; its frame was dequeued.
         std::hint::black_box(unsafe { mapping.as_ptr().read_volatile() });
         self.queue(buffer.index)
     }

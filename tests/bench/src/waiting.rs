@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `/dev/waiting`: an interrupt and whoever waits for it, with nothing in between.
+//! `/dev/waiting`: a periodic interrupt that wakes the reader directly.
 
 use crate::{Result, processor};
 use std::fs::{self, File};
@@ -7,14 +7,15 @@ use std::io::Read;
 
 const PARAMETERS: &str = "/sys/module/waiting/parameters";
 
-/// An interrupt that comes again and again.
+/// A periodic interrupt.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     file: File,
 }
 
 impl Waiting {
-    /// `/dev/NAME`, an interrupt each `interval_us`, on the processor where the engine's are.
+    /// Opens `/dev/NAME`. The interrupt comes every `interval_us` microseconds, on the processor
+    /// that handles the engine's interrupts.
     pub(crate) fn open(name: &str, interval_us: u32) -> Result<Self> {
         fs::write(format!("{PARAMETERS}/interval_us"), interval_us.to_string())?;
         processor::bind(processor::INTERRUPTS)?;
@@ -23,7 +24,8 @@ impl Waiting {
         Ok(Self { file })
     }
 
-    /// Waits for the next: CLOCK_MONOTONIC in nanoseconds, as it was in the interrupt.
+    /// Waits for the next interrupt. Returns CLOCK_MONOTONIC, in nanoseconds, as read in its
+    /// handler.
     pub(crate) fn take(&mut self) -> Result<u64> {
         let mut stamp = [0; 8];
         self.file.read_exact(&mut stamp)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Runs each check in a process of its own. So a check that crashes or hangs does not affect the next
-//! one, and the kernel frees everything that it used.
+//! Runs each check in a process of its own. So a check that crashes or hangs does not affect the
+//! next one, and the kernel frees everything that it used.
 
 use crate::check::Check;
 use crate::outcome::{Outcome, Stop};

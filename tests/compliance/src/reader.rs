@@ -141,8 +141,8 @@ impl Reader {
         Ok(wait::until(LIMIT, &format!("{frames} lost frames"), lost)?)
     }
 
-    /// Waits for a full ring and a loss after that. Later losses all belong to one overrun; a driver
-    /// that was late may have counted other overruns before.
+    /// Waits for a full ring and a loss after that. Later losses all belong to one overrun; a
+    /// driver that was late may have counted other overruns before.
     pub(crate) fn lose_without_end(&self) -> Outcome<Stats> {
         self.fill()?;
         self.lose(self.stats()?.lost + 1)?;

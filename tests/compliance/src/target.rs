@@ -101,8 +101,8 @@ impl Target {
         }
     }
 
-    /// The unit of `frame_bytes` of `source`, in bytes: the least common multiple of the granularity
-    /// and the width.
+    /// The unit of `frame_bytes` of `source`, in bytes: the least common multiple of the
+    /// granularity and the width.
     pub(crate) fn unit(&self, source: &SourceInfo) -> u32 {
         let (granularity, width) = (self.info.frame_granularity.max(1), source.width.max(1));
         let mut unit = granularity.max(width);

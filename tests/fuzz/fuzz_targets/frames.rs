@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A recording: frames one after the other, as read(2) gives them and files keep them.
+//! The parser of consecutive frames, as read(2) returns them and files store them.
 #![no_main]
 
 use dmaframe_abi::frame::{FrameError, HEADER_BYTES, parse, untear};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A datagram from the kernel: answers, refusals with their words, events.
+//! The parser of netlink datagrams: answers, errors with messages, and events.
 #![no_main]
 
 use dmaframe::netlink::understand;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What programs hand to the driver by ioctl, and the driver to programs.
+//! The ioctl structures, in both directions.
 #![no_main]
 
 use dmaframe_abi::frame::HEADER_BYTES;
@@ -13,7 +13,7 @@ const PAGES: [u32; 3] = [4096, 16384, 65536];
 
 fn config(bytes: &[u8]) {
     let Ok((config, _)) = Config::read_from_prefix(bytes) else { return };
-    // Most reserved fields that are not zero end here: the rest is tried without them too.
+    // Reserved fields other than zero are refused early, so the rest is also tested with zeros.
     let plain = Config {
         source: config.source,
         frame_bytes: config.frame_bytes,

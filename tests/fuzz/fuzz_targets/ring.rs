@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Each half of the ring's protocol against whatever the other writes.
+//! Each side of the ring protocol with arbitrary values from the other side.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -18,15 +18,15 @@ struct Input {
 
 #[derive(Debug, Arbitrary)]
 enum Act {
-    /// The reader writes this.
+    /// The reader writes this index.
     Consumer(u32),
-    /// The reader writes its last good index and this many more.
+    /// The reader writes an index this far after its last valid one.
     Ahead(u8),
     Reclaim,
     Publish(u32),
     Ask,
     Clear,
-    /// The driver's page holds these.
+    /// The driver's page contains these values.
     Meta {
         producer: u32,
         flags: u32,
@@ -37,7 +37,7 @@ enum Act {
 }
 
 fuzz_target!(|input: Input| {
-    // Every length of a ring, and a few that are none.
+    // All valid ring lengths, and some invalid ones.
     let slots = if input.slots % 4 == 0 { input.slots } else { 1 << (input.slots % 12) };
     let sound = slots.is_power_of_two() && (SLOTS_MIN..=SLOTS_MAX).contains(&slots);
     let (meta, page) = (Meta::default(), ConsumerPage::default());
@@ -51,7 +51,7 @@ fuzz_target!(|input: Input| {
     assert_eq!(consumer.is_ok(), sound && input.magic.is_none_or(|magic| magic == MAGIC));
     let (Some(mut producer), Ok(mut consumer)) = (producer, consumer) else { return };
 
-    // The model of the driver's own indices: nothing that the reader writes moves them otherwise.
+    // A model of the driver's private indices, which only valid reader indices may move.
     let (mut head, mut tail) = (u64::from(input.index), u64::from(input.index));
     for act in input.acts {
         match act {
@@ -61,7 +61,7 @@ fuzz_target!(|input: Input| {
             }
             Act::Reclaim => {
                 let found = page.consumer.load(Relaxed);
-                // The only index between the two that looks like this, if there is one.
+                // The index from `tail` to `head` with these low 32 bits, if there is one.
                 let good = (tail..=head).find(|index| *index as u32 == found);
                 match (producer.reclaim(&page), good) {
                     (Ok(returned), Some(index)) => {

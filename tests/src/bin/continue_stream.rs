@@ -2,8 +2,8 @@
 //! Continues a stream that another process started, on an open file that this process got from it.
 //!
 //! With `continue_stream inherited DESCRIPTOR` the descriptor, which survived exec(2), is the file.
-//! With `continue_stream received DESCRIPTOR` it is a socket on which the file arrives. Each line of
-//! input is a command:
+//! With `continue_stream received DESCRIPTOR` it is a socket on which the file arrives. Each line
+//! of input is a command:
 //!
 //! - `read N`, `map N` and `fork N` take N frames: with read(2), from the mapping, or from the
 //!   mapping in a forked child. Every byte is checked. The answer is the sequence number of the

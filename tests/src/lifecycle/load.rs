@@ -167,7 +167,8 @@ fn end(gone: bool, account: &Account, poller: Pid) {
     reap(poller, WaitPidFlag::empty());
 }
 
-/// Forks two processes that share the open file: one polls it, one maps the ring. Returns the first.
+/// Forks two processes that share the open file: one polls it, one maps the ring. Returns the
+/// first.
 fn watch(file: &impl AsFd, shape: Shape, watchers: &mut Vec<Pid>) -> Pid {
     let raw = Raw::from(File::from(file.as_fd().try_clone_to_owned().unwrap()));
     watchers.retain(|&watcher| {

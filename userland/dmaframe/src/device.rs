@@ -8,7 +8,7 @@ use dmaframe_abi::uapi::{self, Config, SourceInfo, Stats, field_name};
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -268,6 +268,22 @@ impl Device {
             _ => Error::Ring { path: handle.path.clone(), what },
         })?;
         Ok(Stream::new(Arc::clone(handle), ring))
+    }
+}
+
+/// A descriptor of an open device, for example from another process (SCM_RIGHTS). Whether it is a
+/// device shows with the first request.
+impl From<OwnedFd> for Device {
+    fn from(descriptor: OwnedFd) -> Self {
+        let link = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+        let path = std::fs::read_link(&link).unwrap_or_else(|_| link.into());
+        Self { handle: Arc::new(Handle { file: File::from(descriptor), path }) }
+    }
+}
+
+impl AsRawFd for Device {
+    fn as_raw_fd(&self) -> RawFd {
+        self.handle.raw()
     }
 }
 

@@ -193,9 +193,33 @@ pub enum Error {
     /// The kernel sent what cannot be understood.
     #[error("the kernel's netlink message cannot be understood: {0}")]
     Message(String),
+    /// The asynchronous runtime cannot watch the device.
+    #[error("the runtime cannot watch the device: {0}")]
+    Runtime(#[source] io::Error),
+    /// A [`Canceller`](crate::Canceller) ended the wait.
+    #[error("the wait for a frame was cancelled")]
+    Cancelled,
+    /// There is no file descriptor for a [`Canceller`](crate::Canceller).
+    #[error("cannot make an eventfd: {0}")]
+    Canceller(#[source] io::Error),
     /// Events came faster than they were taken; some are lost, later ones will be heard.
     #[error("events were lost: they came faster than they were read")]
     EventsLost,
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::NoDevice { .. } | Error::NoFamily => io::ErrorKind::NotFound,
+            Error::Denied { .. } => io::ErrorKind::PermissionDenied,
+            Error::InUse { .. } | Error::Running { .. } => io::ErrorKind::ResourceBusy,
+            Error::NoMemory { .. } => io::ErrorKind::OutOfMemory,
+            Error::Shape { .. } | Error::NoSource { .. } => io::ErrorKind::InvalidInput,
+            Error::Cancelled => io::ErrorKind::Interrupted,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
 }
 
 impl Error {

@@ -31,6 +31,9 @@
 //! neither needs the device to be free.
 #![deny(missing_docs)]
 
+#[cfg(feature = "tokio")]
+mod async_stream;
+mod canceller;
 pub mod device;
 pub mod error;
 pub mod frame;
@@ -39,14 +42,19 @@ pub mod netlink;
 pub mod stream;
 pub mod sysfs;
 
+#[cfg(feature = "tokio")]
+pub use async_stream::AsyncStream;
+pub use canceller::Canceller;
 pub use device::{Device, Info, Source};
 pub use dmaframe_abi::frame::Header;
 pub use dmaframe_abi::pattern;
 pub use dmaframe_abi::stream::{Fault, Policy, Shape, ShapeError, State};
 pub use dmaframe_abi::uapi::Stats;
 pub use error::Error;
-pub use frame::{DeviceStamps, Frame};
+pub use frame::{DeviceStamps, Frame, OwnedFrame};
 pub use stream::{Counters, Stream};
+/// The crate whose traits bound [`Frame::as_slice_of`] and whose types [`Header`] has.
+pub use zerocopy;
 
 /// What this library's calls return.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -91,8 +91,9 @@ impl Bar {
     /// `None` if the headline is not a ratio or cannot be drawn on a logarithmic scale.
     fn new(headline: &Headline) -> Option<Self> {
         let figure = headline.figure;
-        // The number of system calls is not a ratio.
-        if figure.median <= 0.0 || headline.name.starts_with("system calls") {
+        // Numbers of calls are not ratios.
+        let counts = ["system calls", "polls"];
+        if figure.median <= 0.0 || counts.iter().any(|count| headline.name.starts_with(count)) {
             return None;
         }
         let (value, low, high) = if headline.gain {

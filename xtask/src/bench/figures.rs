@@ -43,6 +43,7 @@ pub(crate) fn figures(samples: &Samples, environment: &Environment) -> Result<Va
         Ok(Value::Object(all))
     };
     let calls = |subject: &str, key: u64| need(samples.figure("calls", subject, key), subject);
+    let polls = |subject: &str, key: u64| need(samples.figure("polls", subject, key), "polls");
     let (peer, system) =
         system(samples).context("the samples contain no measurement of the whole system")?;
     let latency = |key| {
@@ -59,6 +60,12 @@ pub(crate) fn figures(samples: &Samples, environment: &Environment) -> Result<Va
             "saturated_614400": calls("saturated", 614_400)?,
             "paced": calls("paced", 4096)?,
             "v4l2": calls("v4l2", PACED_BYTES)?,
+        },
+        "polls_per_publication": {
+            "saturated": polls("saturated", 4096)?,
+            "saturated_65536": polls("saturated", 65536)?,
+            "saturated_614400": polls("saturated", 614_400)?,
+            "paced": polls("paced", 4096)?,
         },
         "cpu_over_best_peer": system.json(),
         "best_peer": peer,
@@ -147,8 +154,10 @@ pub(super) mod tests {
             add("reader", "mmap", key);
             add("reader", "read", key);
             add("calls", "saturated", key);
+            add("polls", "saturated", key);
         }
         add("calls", "paced", 4096);
+        add("polls", "paced", 4096);
         add("calls", "v4l2", PACED_BYTES);
         for subject in ["idle", "dmaframe", "vivid", "copying"] {
             add("system", subject, PACED_BYTES);
@@ -175,6 +184,9 @@ pub(super) mod tests {
         }
         for key in ["saturated", "paced", "v4l2"] {
             assert_eq!(figures["syscalls_per_frame"][key]["spread"], 0.0);
+        }
+        for key in ["saturated", "saturated_65536", "saturated_614400", "paced"] {
+            assert_eq!(figures["polls_per_publication"][key]["median"], 1.0);
         }
         for key in ["latency_p50_over_floor", "first_frame_guest_s"] {
             assert!(figures[key]["median"].is_f64() && figures[key]["spread"].is_f64(), "{key}");

@@ -71,6 +71,15 @@ pub(crate) fn headlines(figures: &Value) -> Vec<Headline> {
     ] {
         add(name.to_owned(), &["syscalls_per_frame", key], target, false);
     }
+    for (name, key) in [
+        ("polls per publication, full speed, 4 KiB", "saturated"),
+        ("polls per publication, full speed, 64 KiB", "saturated_65536"),
+        ("polls per publication, full speed, 600 KiB", "saturated_614400"),
+        ("polls per publication, paced", "paced"),
+    ] {
+        let target = Target::AtMost(1.05);
+        add(name.to_owned(), &["polls_per_publication", key], target, false);
+    }
     let peer = figures["best_peer"].as_str().unwrap_or("the best peer");
     for (name, key, target) in [
         (
@@ -119,13 +128,15 @@ mod tests {
 
     #[test]
     fn missed_target_is_reported() {
-        let samples = samples(&[("latency", "poll", 2.0)]);
+        let samples = samples(&[("latency", "poll", 2.0), ("polls", "paced", 1.06)]);
         let figures = figures(&samples, &environment()).unwrap();
         let headlines = headlines(&figures);
         let verdict = |name: &str| {
             headlines.iter().find(|headline| headline.name.contains(name)).unwrap().met()
         };
         assert_eq!(verdict("stamp to reader"), "no");
+        assert_eq!(verdict("polls per publication, paced"), "no");
+        assert_eq!(verdict("polls per publication, full speed, 4 KiB"), "yes");
         assert_eq!(verdict("dmatest, 64 KiB"), "yes");
         assert_eq!(verdict("dmatest, 4 KiB"), "no");
         assert_eq!(verdict("uncached"), "");

@@ -114,7 +114,7 @@ fn calls(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## System calls per frame\n\n\
-         | reader | frame | calls per frame |\n|---|---|---|"
+         | reader | frame | calls per frame | polls per publication |\n|---|---|---|---|"
         ),
     );
     for (subject, name) in [
@@ -125,7 +125,8 @@ fn calls(text: &mut String, samples: &Samples) {
     ] {
         for key in samples.keys("calls", subject) {
             let calls = cell(samples.figure("calls", subject, key), 1.0);
-            line(text, format_args!("| {name} | {} | {calls} |", size(key)));
+            let polls = cell(samples.figure("polls", subject, key), 1.0);
+            line(text, format_args!("| {name} | {} | {calls} | {polls} |", size(key)));
         }
     }
 }

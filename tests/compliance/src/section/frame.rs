@@ -89,8 +89,8 @@ pub(super) const SECTION: Section = Section {
             let began = monotonic_ns()?;
             reader.start()?;
             reader.wait_for_need_kick()?;
-            // The time between the last frame of a full ring and the next one is at least the sleep and
-            // at most the whole check.
+            // The time between the last frame of a full ring and the next one is at least the sleep
+            // and at most the whole check.
             let full = monotonic_ns()?;
             let last = reader.frame(slots - 1).header.device_end.get();
             sleep(Duration::from_millis(500));

@@ -319,7 +319,8 @@ pub(super) const SECTION: Section = Section {
 
 extern "C" fn ignore(_: libc::c_int) {}
 
-/// An idle device and a buffer for a frame of its settings. Skips the check if the interval is long.
+/// An idle device and a buffer for a frame of its settings. Skips the check if the interval is
+/// long.
 fn idle(target: &Target) -> Outcome<(Raw, Vec<u8>)> {
     let raw = target.open()?;
     let settings = config(&raw)?;

@@ -74,7 +74,8 @@ impl Reader {
         tally.fault();
     }
 
-    /// Reads until an error, which must be `expected`. The driver must have counted `errors` errors.
+    /// Reads until an error, which must be `expected`. The driver must have counted `errors`
+    /// errors.
     fn run_until(
         mut self,
         errors: u64,

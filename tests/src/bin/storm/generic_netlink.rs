@@ -16,7 +16,8 @@ pub(crate) fn attribute(body: &mut Vec<u8>, ty: u16, value: &[u8]) {
 }
 
 pub(crate) fn socket() -> Result<OwnedFd, Errno> {
-    // SAFETY: the call makes a descriptor that this function alone owns; the address outlives its use.
+    // SAFETY: the call makes a descriptor that this function alone owns; the address outlives its
+    // use.
     unsafe {
         let ty = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         let socket = libc::socket(libc::AF_NETLINK, ty, libc::NETLINK_GENERIC);
@@ -31,7 +32,8 @@ pub(crate) fn socket() -> Result<OwnedFd, Errno> {
     }
 }
 
-/// The numbers of the family and of its multicast group, as generic netlink's controller tells them.
+/// The numbers of the family and of its multicast group, as generic netlink's controller tells
+/// them.
 pub(crate) fn family() -> Result<(u16, u32), Box<dyn Error>> {
     const FAMILY_ID: u16 = libc::CTRL_ATTR_FAMILY_ID as u16;
     const FAMILY_NAME: u16 = libc::CTRL_ATTR_FAMILY_NAME as u16;

@@ -2,10 +2,10 @@
 //! Random calls: everything that a program can do with the devices, in random order, from several
 //! processes at once.
 //!
-//! `storm [--seed S] [--calls N] [--processes P] [--device PATH]...` makes N calls. Call number i of
-//! a process depends only on the seed, the process's number and i, so the same seed makes the same
-//! calls, whatever the earlier calls returned. The calls write to nothing but the devices. At the
-//! end an ordinary stream must pass on each device.
+//! `storm [--seed S] [--calls N] [--processes P] [--device PATH]...` makes N calls. Call number i
+//! of a process depends only on the seed, the process's number and i, so the same seed makes the
+//! same calls, whatever the earlier calls returned. The calls write to nothing but the devices. At
+//! the end an ordinary stream must pass on each device.
 
 mod call;
 mod controller;

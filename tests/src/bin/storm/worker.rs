@@ -81,7 +81,8 @@ fn wake_sleepers() -> Result<(), Errno> {
 impl Worker {
     pub(crate) fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let socket: RawFd = std::env::var(SOCKET)?.parse()?;
-        // SAFETY: the controlling process left the descriptor open for this worker, which alone uses it.
+        // SAFETY: the controlling process left the descriptor open for this worker, which alone
+        // uses it.
         let socket = unsafe { UnixDatagram::from_raw_fd(socket) };
         let (family, group) = generic_netlink::family()?;
         let netlink = generic_netlink::socket()?;
@@ -124,8 +125,8 @@ impl Worker {
 
     /// The memory for arguments.
     pub(crate) fn arena(&mut self) -> &mut [u8] {
-        // SAFETY: the arena is readable and writable, is never unmapped, and nothing else refers to it
-        // while `self` is borrowed mutably.
+        // SAFETY: the arena is readable and writable, is never unmapped, and nothing else refers to
+        // it while `self` is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(pointer(self.arena), ARENA) }
     }
 

@@ -111,8 +111,8 @@ impl Worker {
         }
     }
 
-    /// Lets the kernel read and write mapped memory, so that an inaccessible page is an error and not
-    /// a signal.
+    /// Lets the kernel read and write mapped memory, so that an inaccessible page is an error and
+    /// not a signal.
     pub(crate) fn touch(&mut self, random: &mut Random) -> Result<(), Errno> {
         let at = self.window(random) + random.pick(&[0, 0, 0, PAGE, WINDOW / 2]);
         let bytes = random.pick(&[4, 64, PAGE]);
