@@ -8,6 +8,7 @@ pub(crate) mod console;
 pub(crate) mod device_tree;
 pub(crate) mod initramfs;
 mod job;
+mod local_packages;
 mod outcome;
 pub(crate) mod output;
 pub(crate) mod program;

@@ -11,6 +11,7 @@ mod documentation;
 mod external_tree;
 mod length;
 mod model;
+mod own_program;
 mod package;
 mod report;
 mod schema;
@@ -90,6 +91,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("checkpatch", || checkpatch::check(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
+            report.check("own programs", || own_program::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
             if report.selected("cross") {
                 match cross::engine() {

@@ -53,8 +53,8 @@ impl Crates {
         self.directory.join("vendor")
     }
 
-    /// The builder's cargo. It uses these crates instead of a registry, and no network. It builds in
-    /// target/guest unless `variables` contain another CARGO_TARGET_DIR.
+    /// The builder's cargo. It uses these crates instead of a registry, and no network. It builds
+    /// in target/guest unless `variables` contain another CARGO_TARGET_DIR.
     pub(crate) fn cargo(&self, builder: &Builder, variables: &[(&str, &str)]) -> Result<Command> {
         let home = builder.inside(&self.directory)?.join("home").display().to_string();
         let defaults = [

@@ -7,14 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::Value;
 
+use super::local_packages::LocalPackages;
 use super::program::{RUSTFLAGS, TARGET, executables};
 use crate::builder::Builder;
 use crate::builder::crates::Crates;
 use crate::host::cache::Cache;
 use crate::host::lock::Lock;
-use crate::host::program::{cargo, jobs};
+use crate::host::program::jobs;
 use crate::host::progress::say;
 
 /// The output directory, in the checkout.
@@ -47,25 +47,8 @@ pub(crate) struct Arguments {
 
 /// Builds the programs and prints their paths.
 pub(crate) fn run(checkout: &Path, arguments: &Arguments) -> Result<u8> {
-    let path = &arguments.path;
-    let source = path.canonicalize().with_context(|| format!("cannot build {}", path.display()))?;
-    let cache = Cache::open()?;
-    let output = checkout.join(OUTPUT);
-    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
-    let _lock = Lock::exclusive(&checkout.join("target/build.lock"))?;
-    let build = Build { checkout, cache: &cache, output: &output, arguments: &arguments.arguments };
-    let programs = if source.join("Cargo.toml").is_file() {
-        build.rust(&source)?
-    } else if source.is_file() && source.extension().is_some_and(|extension| extension == "c") {
-        vec![build.c(&source)?]
-    } else {
-        bail!(
-            "cannot build {}: expected a directory with a Cargo.toml, or a .c file",
-            path.display()
-        );
-    };
-    for program in &programs {
-        let name = file_name(program)?;
+    for program in programs(checkout, &arguments.path, &arguments.arguments)? {
+        let name = file_name(&program)?;
         say(format_args!(
             "to run it in the guest: cargo xtask guest --put {} -- /root/{name}",
             program.display()
@@ -73,6 +56,27 @@ pub(crate) fn run(checkout: &Path, arguments: &Arguments) -> Result<u8> {
         println!("{}", program.display());
     }
     Ok(0)
+}
+
+/// Builds the programs of a crate or a C file and returns their paths. `arguments` are passed to
+/// cargo or gcc.
+pub(crate) fn programs(checkout: &Path, path: &Path, arguments: &[String]) -> Result<Vec<PathBuf>> {
+    let source = path.canonicalize().with_context(|| format!("cannot build {}", path.display()))?;
+    let cache = Cache::open()?;
+    let output = checkout.join(OUTPUT);
+    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
+    let _lock = Lock::exclusive(&checkout.join("target/build.lock"))?;
+    let build = Build { checkout, cache: &cache, output: &output, arguments };
+    if source.join("Cargo.toml").is_file() {
+        build.rust(&source)
+    } else if source.is_file() && source.extension().is_some_and(|extension| extension == "c") {
+        Ok(vec![build.c(&source)?])
+    } else {
+        bail!(
+            "cannot build {}: expected a directory with a Cargo.toml, or a .c file",
+            path.display()
+        );
+    }
 }
 
 struct Build<'a> {
@@ -155,93 +159,7 @@ impl Build<'_> {
     }
 }
 
-/// A crate and the crates that it finds by their paths.
-#[derive(Debug)]
-struct LocalPackages {
-    /// The root of the workspace of the crate, which contains Cargo.lock.
-    workspace: PathBuf,
-    /// The deepest directory that contains all these crates and their workspaces.
-    root: PathBuf,
-}
-
-impl LocalPackages {
-    fn of(directory: &Path) -> Result<Self> {
-        let mut metadata = Command::new(cargo());
-        metadata.args(["metadata", "--format-version", "1"]).current_dir(directory);
-        let output = metadata.output().context("starting cargo")?;
-        if !output.status.success() {
-            bail!(
-                "cargo metadata in {}: {}\n{}",
-                directory.display(),
-                output.status,
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
-        let metadata = serde_json::from_slice(&output.stdout)
-            .context("parsing the output of cargo metadata")?;
-        Self::parse(&metadata)
-    }
-
-    fn parse(metadata: &Value) -> Result<Self> {
-        let path = |value: &Value| value.as_str().map(PathBuf::from);
-        let workspace =
-            path(&metadata["workspace_root"]).context("cargo metadata names no workspace")?;
-        let mut root = workspace.clone();
-        let packages = metadata["packages"].as_array().map_or(&[][..], Vec::as_slice);
-        // Packages from a registry or from git have a source.
-        for package in packages.iter().filter(|package| package["source"].is_null()) {
-            let manifest = path(&package["manifest_path"]).context("a package has no manifest")?;
-            // A dependency inherits values from the workspace that it belongs to.
-            for directory in manifest.ancestors().skip(1) {
-                if directory.join("Cargo.toml").is_file() {
-                    root = common(&root, directory);
-                }
-            }
-            root = common(&root, &manifest);
-        }
-        Ok(Self { workspace, root })
-    }
-}
-
-/// The deepest directory that contains both paths.
-fn common(one: &Path, other: &Path) -> PathBuf {
-    let pairs = one.components().zip(other.components());
-    pairs.take_while(|(one, other)| one == other).map(|(one, _)| one).collect()
-}
-
 fn file_name(path: &Path) -> Result<String> {
     let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
     Ok(name.to_string_lossy().into_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn root_contains_the_crate_and_its_path_dependencies() {
-        let local = LocalPackages::parse(&json!({
-            "workspace_root": "/home/me/app",
-            "packages": [
-                { "source": null, "manifest_path": "/home/me/app/Cargo.toml" },
-                { "source": null, "manifest_path": "/home/me/dmaframe/userland/dmaframe/Cargo.toml" },
-                { "source": "registry+https://example.org", "manifest_path": "/root/x/Cargo.toml" },
-            ],
-        }))
-        .unwrap();
-        assert_eq!(local.workspace, Path::new("/home/me/app"));
-        assert_eq!(local.root, Path::new("/home/me"));
-    }
-
-    #[test]
-    fn crate_without_path_dependencies_is_its_own_root() {
-        let local = LocalPackages::parse(&json!({
-            "workspace_root": "/no/app",
-            "packages": [{ "source": null, "manifest_path": "/no/app/Cargo.toml" }],
-        }))
-        .unwrap();
-        assert_eq!(local.root, Path::new("/no/app"));
-    }
 }
