@@ -22,18 +22,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             Poll::Ready(Some(frame)) => {
                 frames += 1;
                 bytes += frame.len();
+                continue;
             }
             Poll::Ready(None) => break,
-            Poll::Pending => {
-                let mut fds = [
-                    PollFd::new(stream.as_fd(), PollFlags::POLLIN),
-                    PollFd::new(input.as_fd(), PollFlags::POLLIN),
-                ];
-                poll(&mut fds, PollTimeout::NONE)?;
-                if fds[1].any().unwrap_or_default() {
-                    break;
-                }
-            }
+            Poll::Pending => {}
+        }
+        let mut fds = [
+            PollFd::new(stream.as_fd(), PollFlags::POLLIN),
+            PollFd::new(input.as_fd(), PollFlags::POLLIN),
+        ];
+        poll(&mut fds, PollTimeout::NONE)?;
+        if fds[1].any().unwrap_or_default() {
+            break;
         }
     }
     stream.stop()?;
