@@ -31,7 +31,7 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "stream" -d 'Strea
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the attributes of a device, which may be in use'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "report" -d 'Write one file that tells all about this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "report" -d 'Write one file that describes this board and its devices'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l json -d 'Print one JSON object'
@@ -66,5 +66,5 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_s
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "report" -d 'Write one file that tells all about this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

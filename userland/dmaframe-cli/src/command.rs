@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What a subcommand returns.
+/// The result of a subcommand.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 /// Stream, inspect and configure dmaframe devices
