@@ -31,6 +31,9 @@ pub(crate) const PROXIES: &[&str] =
 /// Other environment variables that are passed to programs in the builder.
 const HOST_VARIABLES: &[&str] = &["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "TERM"];
 
+/// The mount point in the builder of a directory that is neither the checkout nor the cache.
+const OTHER: &str = "/mnt";
+
 /// The mount point of the cache in the builder.
 pub(crate) const CACHE: &str = "/cache";
 
@@ -63,6 +66,12 @@ impl Builder {
             mounts.push((source.to_owned(), "/kernel"));
         }
         Ok(Self { key, root, entry: Entry::allowed()?, mounts })
+    }
+
+    /// Mounts another directory of the host. Returns its mount point.
+    pub(crate) fn mount(&mut self, directory: &Path) -> PathBuf {
+        self.mounts.push((directory.to_owned(), OTHER));
+        PathBuf::from(OTHER)
     }
 
     pub(crate) fn key(&self) -> &Key {

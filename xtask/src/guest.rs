@@ -2,10 +2,13 @@
 //! The guest: the board emulated by QEMU, and the commands that run in it.
 
 pub(crate) mod addition;
+pub(crate) mod build;
+pub(crate) mod command;
 pub(crate) mod console;
 pub(crate) mod device_tree;
 pub(crate) mod initramfs;
 mod job;
+mod local_packages;
 mod outcome;
 pub(crate) mod output;
 pub(crate) mod program;

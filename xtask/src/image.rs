@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The SD card image. Buildroot builds it on the host, with the external tree of this checkout.
 
+mod boot_partition;
 pub(crate) mod card;
+mod console;
 
 use std::ffi::OsString;
 use std::fs::{self, File};

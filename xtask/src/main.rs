@@ -12,14 +12,12 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
 
-use crate::guest::addition::Addition;
 use crate::guest::stream::Stream;
-use crate::guest::{GUEST_FAILED, Guest, Job};
+use crate::guest::{GUEST_FAILED, Guest};
 use crate::host::progress::say;
-use crate::kernel::Flavour;
 use crate::test::Selection;
 use crate::test::soak::Soak;
 
@@ -41,11 +39,16 @@ enum Task {
     /// Prints the ratios, and writes RESULTS.md, chart.svg and results.json to tests/bench. Takes 5
     /// to 10 minutes; the first run also builds one more kernel.
     Bench(bench::Bench),
+    /// Build your own Rust crate or C file for the guest.
+    ///
+    /// The programs are static aarch64 binaries, which also run on any aarch64 board. They go to
+    /// target/build, and their paths to standard output.
+    Build(guest::build::Arguments),
     /// Boot the guest, run a command in it as root, and exit with the command's status.
     ///
     /// The command's output goes to standard output. Without a command, opens an interactive
     /// console.
-    Guest(GuestArguments),
+    Guest(guest::command::Arguments),
     /// Build the SD card image with Buildroot.
     ///
     /// An interrupted build resumes where it stopped. The sources of this checkout are always
@@ -65,31 +68,6 @@ enum Task {
     Test(Selection),
 }
 
-#[derive(Debug, Args)]
-struct GuestArguments {
-    /// Kernel configuration
-    #[arg(long, value_enum, default_value = "default")]
-    kernel: Flavour,
-    /// Copy a file and its mode into the guest, by default to /root/NAME
-    #[arg(long, value_name = "FILE[:GUESTPATH]")]
-    put: Vec<String>,
-    /// Copy a file out of the guest after the command exits
-    #[arg(long, value_name = "GUESTPATH:FILE")]
-    get: Vec<String>,
-    /// Kill the guest after this many seconds
-    #[arg(long, value_name = "S")]
-    timeout: Option<u64>,
-    /// Add a Debian program to the guest
-    #[arg(long, value_enum, value_name = "PROGRAM")]
-    with: Vec<Addition>,
-    /// Build a test program (storm, lifecycle, soak) and add it to the guest
-    #[arg(long, value_name = "NAME")]
-    build: Vec<String>,
-    /// The command and its arguments
-    #[arg(last = true, value_name = "CMD")]
-    command: Vec<String>,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match perform(arguments.command) {
@@ -105,20 +83,8 @@ fn perform(task: Task) -> Result<u8> {
     let checkout = checkout()?;
     match task {
         Task::Bench(arguments) => bench::run(&checkout, &arguments),
-        Task::Guest(arguments) => {
-            let mut job = job(
-                arguments.put,
-                arguments.get,
-                arguments.timeout,
-                arguments.with,
-                arguments.command,
-            )?;
-            let guest = Guest::ready(&checkout, arguments.kernel)?;
-            for name in &arguments.build {
-                job.put.push(guest.test_program(name)?);
-            }
-            guest.run(&job, guest::output::print)
-        }
+        Task::Build(arguments) => guest::build::run(&checkout, &arguments),
+        Task::Guest(arguments) => guest::command::run(&checkout, arguments),
         Task::Image(arguments) => image::build(&checkout, &arguments),
         Task::Run(stream) => guest::stream::run(&checkout, &stream),
         Task::Soak(soak) => {
@@ -137,48 +103,6 @@ fn checkout() -> Result<PathBuf> {
     checkout.canonicalize().with_context(|| format!("resolving {}", checkout.display()))
 }
 
-fn job(
-    put: Vec<String>,
-    get: Vec<String>,
-    timeout: Option<u64>,
-    with: Vec<Addition>,
-    command: Vec<String>,
-) -> Result<Job> {
-    let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
-    let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    Ok(Job { command, put, get, timeout, with, ..Job::default() })
-}
-
-fn parse_put(put: &str) -> Result<(PathBuf, String)> {
-    let (file, path) = match put.split_once(':') {
-        Some((file, path)) => (file, Some(path.to_owned())),
-        None => (put, None),
-    };
-    let file = PathBuf::from(file);
-    if !file.is_file() {
-        bail!("--put {put}: {} is not a file", file.display());
-    }
-    let path = match path {
-        Some(path) => path,
-        None => {
-            let name = file
-                .file_name()
-                .with_context(|| format!("--put {put}: the path has no file name"))?;
-            format!("/root/{}", name.to_string_lossy())
-        }
-    };
-    Ok((file, path))
-}
-
-fn parse_get(get: &str) -> Result<(String, PathBuf)> {
-    match get.split_once(':') {
-        Some((path, file)) if !path.is_empty() && !file.is_empty() => {
-            Ok((path.to_owned(), PathBuf::from(file)))
-        }
-        _ => bail!("--get {get}: expected GUESTPATH:FILE"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,16 +111,5 @@ mod tests {
     fn command_definition_is_valid() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn put_and_get_arguments_are_parsed() {
-        let here = env!("CARGO_MANIFEST_DIR");
-        let file = format!("{here}/Cargo.toml");
-        assert_eq!(parse_put(&file).unwrap().1, "/root/Cargo.toml");
-        assert_eq!(parse_put(&format!("{file}:/etc/x")).unwrap().1, "/etc/x");
-        assert!(parse_put("/no/such/file").is_err());
-        assert_eq!(parse_get("/tmp/a:b").unwrap(), ("/tmp/a".to_owned(), PathBuf::from("b")));
-        assert!(parse_get("/tmp/a").is_err());
     }
 }

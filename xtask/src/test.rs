@@ -11,6 +11,7 @@ mod documentation;
 mod external_tree;
 mod length;
 mod model;
+mod own_program;
 mod package;
 mod report;
 mod schema;
@@ -24,6 +25,7 @@ use anyhow::anyhow;
 use clap::Args;
 
 use self::report::Report;
+use self::suite::Extent;
 use crate::guest::Guest;
 use crate::host::progress::say;
 use crate::kernel::Flavour;
@@ -89,6 +91,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("checkpatch", || checkpatch::check(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
+            report.check("own programs", || own_program::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
             if report.selected("cross") {
                 match cross::engine() {
@@ -101,14 +104,14 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
                     )),
                 }
             }
-            on_guest(&mut report, guest, checkout, &[]);
+            on_guest(&mut report, guest, checkout, Extent::Full);
         }
         if let Some(debug) = debug {
             let guest = report.needed("building the debug guest", || {
                 debug.join().map_err(|_| anyhow!("the thread that builds it panicked"))?
             });
             if let Some(guest) = &guest {
-                on_guest(&mut report, guest, checkout, suite::DEBUG_LONG);
+                on_guest(&mut report, guest, checkout, Extent::Quick);
             }
         }
     });
@@ -116,8 +119,8 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
     report.count.failed == 0
 }
 
-/// Runs the checks that depend on the kernel, and the guest tests except the programs in `skipped`.
-fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, skipped: &[&str]) {
+/// Runs the checks that depend on the kernel, and the guest tests.
+fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent) {
     let name = guest.kernel().flavour().name();
     if guest.kernel().flavour() == Flavour::Default {
         report.check("kernel configuration of the image", || {
@@ -135,7 +138,13 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, skipped: &[&str
     if guest.kernel().flavour() == Flavour::Debug {
         report.check("checkers of the debug kernel", || checkers::check(guest, checkout));
     }
-    report.tests(&format!("guest tests, {name} kernel"), |filter, count| {
-        suite::run(guest, checkout, skipped, filter, count)
-    });
+    let mut extents = vec![extent];
+    if guest.kernel().flavour() == Flavour::Default {
+        extents.push(Extent::ThreadedInterrupts);
+    }
+    for extent in extents {
+        report.tests(&extent.name(guest.kernel().flavour()), |filter, count| {
+            suite::run(guest, checkout, extent, filter, count)
+        });
+    }
 }

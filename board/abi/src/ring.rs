@@ -246,6 +246,11 @@ impl Consumer {
         if ready > self.slots { Err(BadRing) } else { Ok(ready) }
     }
 
+    /// The index of the oldest frame that was not returned.
+    pub fn index(&self) -> u32 {
+        self.tail
+    }
+
     /// The slot of the oldest frame, if [`Consumer::ready`] is not 0.
     pub fn slot(&self) -> usize {
         (self.tail & (self.slots - 1)) as usize

@@ -1,14 +1,51 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The frame: one slot of the ring, lent to the reader.
+//! The frame: one slot of the ring, lent to the reader or owned by it.
 
+use crate::device::Handle;
+use crate::mapping::{Ring, Ticket};
 use crate::{Error, Result, Stream};
 use dmaframe_abi::frame::{self, HEADER_BYTES, Header};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::sync::Arc;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// A frame, where the engine wrote it. It dereferences to its payload; dropping it returns its
-/// slot to the driver.
+/// A ring and the open device that it belongs to.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) ring: Ring,
+}
+
+impl Shared {
+    /// Returns a frame, and kicks the driver if it needs one.
+    fn release(&self, ticket: Ticket) {
+        if self.ring.release(ticket) {
+            // A kick fails only if the device is gone, which the next look at the ring reports.
+            let _ = self.handle.kick();
+        }
+    }
+
+    /// The payload of a frame whose header says that its slot holds `payload_bytes`.
+    fn payload(&self, ticket: Ticket, header: &Header) -> &[u8] {
+        // `Frame::next` has checked that the slot holds this much.
+        let end = HEADER_BYTES + header.payload_bytes.get() as usize;
+        &self.ring.slot(ticket)[HEADER_BYTES..end]
+    }
+}
+
+/// When the engine wrote a frame, in ticks of [`Stream::stamp_hz`]. All stamps are of one counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceStamps {
+    /// When the engine began to write the payload.
+    pub start: u64,
+    /// When the engine had written the payload.
+    pub end: u64,
+}
+
+/// A frame that the stream lends, in the memory that the engine wrote. It dereferences to its
+/// payload. Dropping it returns its slot to the driver.
 ///
 /// ```no_run
 /// # fn f(stream: &mut dmaframe::Stream) -> dmaframe::Result<()> {
@@ -19,87 +56,146 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 /// ```
 pub struct Frame<'a> {
     stream: &'a mut Stream,
-    // A copy: 64 bytes that every reader looks at, checked once. The payload stays in place.
+    ticket: Ticket,
+    // A copy: 64 bytes that every reader needs, checked once. The payload stays in place.
     header: Header,
 }
 
-/// When the engine wrote a frame: ticks of [`Stream::stamp_hz`], from the same counter throughout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceStamps {
-    /// When the engine began the payload.
-    pub start: u64,
-    /// When the engine had written the payload.
-    pub end: u64,
+/// A frame of its own: it does not borrow the [`Stream`], can be kept and sent to another thread.
+///
+/// Several can be held at once, in any order of return: the driver gets a slot back once all frames
+/// before it are dropped as well. While all slots are held, no frame comes. It keeps the device
+/// open. Do not call read(2) on the device meanwhile: it returns frames without regard to these.
+///
+/// ```no_run
+/// # fn f(stream: &mut dmaframe::Stream) -> dmaframe::Result<()> {
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// let worker = std::thread::spawn(move || {
+///     for frame in receiver {
+///         let frame: dmaframe::OwnedFrame = frame;
+///         println!("{}: {} bytes", frame.sequence(), frame.len());
+///     }
+/// });
+/// while let Some(frame) = stream.next()? {
+///     sender.send(frame.into_owned()).unwrap();
+/// }
+/// # Ok(()) }
+/// ```
+pub struct OwnedFrame {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    header: Header,
 }
 
 impl<'a> Frame<'a> {
-    /// The oldest ready frame of `stream`, which has one.
-    pub(crate) fn oldest(stream: &'a mut Stream) -> Result<Self> {
-        match frame::parse(stream.ring().oldest()) {
-            Ok((&header, _)) => Ok(Self { stream, header }),
-            Err(reason) => Err(Error::Frame { path: stream.handle().path().to_owned(), reason }),
-        }
-    }
-
-    /// The header as the driver and the engine wrote it.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// The frame's number: counts every frame of the source since the start, taken or lost.
-    pub fn sequence(&self) -> u64 {
-        self.header.sequence.get()
-    }
-
-    /// Frames lost between the frame before and this one.
-    pub fn lost(&self) -> u64 {
-        self.header.lost.get()
-    }
-
-    /// When the engine wrote the frame.
-    pub fn device_stamps(&self) -> DeviceStamps {
-        let Header { device_start, device_end, .. } = self.header;
-        DeviceStamps { start: device_start.get(), end: device_end.get() }
-    }
-
-    /// CLOCK_MONOTONIC in nanoseconds when the driver published the frame.
-    pub fn published_ns(&self) -> u64 {
-        self.header.published_ns.get()
-    }
-
-    /// The payload as a slice of `T`, in place. It is aligned for types of up to 64 bytes.
-    ///
-    /// The engine writes words as the board has them: little-endian.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::View`] when the payload is no whole number of `T`.
-    pub fn as_slice_of<T: FromBytes + Immutable + KnownLayout>(&self) -> Result<&[T]> {
-        let payload: &[u8] = self;
-        let refused = || Error::View {
-            payload_bytes: payload.len(),
-            type_name: std::any::type_name::<T>(),
-            type_bytes: size_of::<T>(),
+    /// The next frame of `stream`, which has one.
+    pub(crate) fn next(stream: &'a mut Stream) -> Result<Self> {
+        let shared = stream.shared();
+        let path = || shared.handle.path().to_owned();
+        let Some(ticket) = shared.ring.next() else {
+            return Err(Error::Ring { path: path(), what: "it has no frame".to_owned() });
         };
-        if size_of::<T>() == 0 {
-            return Err(refused());
+        match frame::parse(shared.ring.slot(ticket)) {
+            Ok((&header, _)) => Ok(Self { stream, ticket, header }),
+            Err(reason) => Err(Error::Frame { path: path(), reason }),
         }
-        <[T]>::ref_from_bytes(payload).map_err(|_| refused())
     }
+
+    /// Takes the frame out of the stream, so that the stream can give the next one while this one
+    /// is held.
+    pub fn into_owned(self) -> OwnedFrame {
+        // The owned frame returns the slot.
+        let this = ManuallyDrop::new(self);
+        let shared = Arc::clone(this.stream.shared());
+        shared.ring.take(this.ticket);
+        OwnedFrame { shared, ticket: this.ticket, header: this.header }
+    }
+}
+
+/// The methods of both kinds of frames.
+macro_rules! accessors {
+    () => {
+        /// The header as the driver and the engine wrote it.
+        pub fn header(&self) -> &Header {
+            &self.header
+        }
+
+        /// Number of the frame. It counts every frame of the source since the start, taken or lost.
+        pub fn sequence(&self) -> u64 {
+            self.header.sequence.get()
+        }
+
+        /// Number of frames lost between the previous frame and this one.
+        pub fn lost(&self) -> u64 {
+            self.header.lost.get()
+        }
+
+        /// When the engine wrote the frame.
+        pub fn device_stamps(&self) -> DeviceStamps {
+            let Header { device_start, device_end, .. } = self.header;
+            DeviceStamps { start: device_start.get(), end: device_end.get() }
+        }
+
+        /// CLOCK_MONOTONIC in nanoseconds when the driver published the frame.
+        pub fn published_ns(&self) -> u64 {
+            self.header.published_ns.get()
+        }
+
+        /// The payload as a slice of `T`, in place. It is aligned for types of up to 64 bytes. The
+        /// engine writes words in little-endian order.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::View`] if the payload is not a whole number of `T`.
+        pub fn as_slice_of<T: FromBytes + Immutable + KnownLayout>(&self) -> Result<&[T]> {
+            slice_of(self)
+        }
+    };
+}
+
+impl Frame<'_> {
+    accessors!();
+}
+
+impl OwnedFrame {
+    accessors!();
+}
+
+fn slice_of<T: FromBytes + Immutable + KnownLayout>(payload: &[u8]) -> Result<&[T]> {
+    let refused = || Error::View {
+        payload_bytes: payload.len(),
+        type_name: std::any::type_name::<T>(),
+        type_bytes: size_of::<T>(),
+    };
+    if size_of::<T>() == 0 {
+        return Err(refused());
+    }
+    <[T]>::ref_from_bytes(payload).map_err(|_| refused())
 }
 
 impl Deref for Frame<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // `Frame::oldest` saw that the slot holds this much, and the slot stays the oldest until
-        // the drop.
-        let end = HEADER_BYTES + self.header.payload_bytes.get() as usize;
-        &self.stream.ring().oldest()[HEADER_BYTES..end]
+        self.stream.shared().payload(self.ticket, &self.header)
+    }
+}
+
+impl Deref for OwnedFrame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.shared.payload(self.ticket, &self.header)
     }
 }
 
 impl AsRef<[u8]> for Frame<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsRef<[u8]> for OwnedFrame {
     fn as_ref(&self) -> &[u8] {
         self
     }
@@ -111,8 +207,20 @@ impl fmt::Debug for Frame<'_> {
     }
 }
 
+impl fmt::Debug for OwnedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedFrame").field("header", &self.header).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Frame<'_> {
     fn drop(&mut self) {
-        self.stream.release();
+        self.stream.shared().release(self.ticket);
+    }
+}
+
+impl Drop for OwnedFrame {
+    fn drop(&mut self) {
+        self.shared.release(self.ticket);
     }
 }

@@ -27,10 +27,13 @@
 //! }
 //! ```
 //!
-//! [`sysfs`] reads and writes a device's attributes, [`netlink`] does the same and hears events;
-//! neither needs the device to be free.
+//! [`sysfs`] reads and writes the attributes of a device. [`netlink`] does the same for all devices
+//! and receives events. Both work while another program has the device open.
 #![deny(missing_docs)]
 
+#[cfg(feature = "tokio")]
+mod async_stream;
+mod canceller;
 pub mod device;
 pub mod error;
 pub mod frame;
@@ -39,14 +42,19 @@ pub mod netlink;
 pub mod stream;
 pub mod sysfs;
 
+#[cfg(feature = "tokio")]
+pub use async_stream::AsyncStream;
+pub use canceller::Canceller;
 pub use device::{Device, Info, Source};
 pub use dmaframe_abi::frame::Header;
 pub use dmaframe_abi::pattern;
 pub use dmaframe_abi::stream::{Fault, Policy, Shape, ShapeError, State};
 pub use dmaframe_abi::uapi::Stats;
 pub use error::Error;
-pub use frame::{DeviceStamps, Frame};
+pub use frame::{DeviceStamps, Frame, OwnedFrame};
 pub use stream::{Counters, Stream};
+/// The crate whose traits bound [`Frame::as_slice_of`] and whose types [`Header`] has.
+pub use zerocopy;
 
-/// What this library's calls return.
+/// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;

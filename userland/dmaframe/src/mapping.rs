@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The three mappings of a ring, and the only place that looks at shared memory by pointer.
+//! The three mappings of a ring, and the only place that reads shared memory through pointers.
 
 use dmaframe_abi::frame::HEADER_BYTES;
 use dmaframe_abi::ring::{self, Consumer, ConsumerPage, Meta};
 use dmaframe_abi::stream::Fault;
 use dmaframe_abi::uapi::Config;
 use memmap2::{MmapOptions, MmapRaw};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A ring's geometry, from its meta page. It does not change while the ring is mapped.
 #[derive(Clone, Copy, Debug)]
@@ -18,20 +20,38 @@ pub(crate) struct Geometry {
     pub(crate) stamp_hz: u32,
 }
 
-/// A mapped ring and the reader's half of its protocol.
+/// A mapped ring and the reader's side of its protocol.
 #[derive(Debug)]
 pub(crate) struct Ring {
     meta: MmapRaw,
     page: MmapRaw,
     slots: MmapRaw,
     geometry: Geometry,
-    consumer: Consumer,
-    /// Frames known to be ready and not yet returned: the producer's index, which the engine's
-    /// side keeps writing, is looked at again only when these are used up.
-    ready: u32,
+    cursor: Mutex<Cursor>,
 }
 
-/// What the ring's flags say.
+/// How far the reader has come.
+#[derive(Debug)]
+struct Cursor {
+    consumer: Consumer,
+    /// Number of frames known to be ready and not returned. The producer's index is loaded again
+    /// only when these are used up.
+    ready: u32,
+    /// The frames taken since the oldest that was not returned: true for those returned out of
+    /// order. The ring can return them only in order.
+    taken: VecDeque<bool>,
+    /// Changes when frames that are still held are no longer this reader's.
+    generation: u32,
+}
+
+/// A frame that was taken and is to be returned.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    index: u32,
+    generation: u32,
+}
+
+/// The flags of the ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flags {
     pub(crate) stopped: bool,
@@ -68,15 +88,26 @@ impl Ring {
         let geometry = geometry(meta_of(&meta), slots_bytes)?;
         let consumer = Consumer::new(meta_of(&meta), page_of(&page))
             .map_err(|_| "its geometry is impossible".to_owned())?;
-        Ok(Self { meta, page, slots, geometry, consumer, ready: 0 })
+        let cursor = Cursor { consumer, ready: 0, taken: VecDeque::new(), generation: 0 };
+        Ok(Self { meta, page, slots, geometry, cursor: Mutex::new(cursor) })
     }
 
-    /// Begins at the index that the consumer page holds: whoever else read from this ring, by
-    /// read(2), left it there.
-    pub(crate) fn resume(&mut self) -> Result<(), String> {
-        self.consumer = Consumer::new(meta_of(&self.meta), page_of(&self.page))
+    /// A panic while it was locked left it whole: no step of its changes panics.
+    fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Continues at the index in the consumer page, where read(2) may have left it.
+    pub(crate) fn resume(&self) -> Result<(), String> {
+        let consumer = Consumer::new(meta_of(&self.meta), page_of(&self.page))
             .map_err(|_| "its geometry is impossible".to_owned())?;
-        self.ready = 0;
+        let mut cursor = self.cursor();
+        if consumer.index() != cursor.consumer.index() {
+            cursor.taken.clear();
+            cursor.generation = cursor.generation.wrapping_add(1);
+        }
+        cursor.consumer = consumer;
+        cursor.ready = 0;
         Ok(())
     }
 
@@ -88,12 +119,12 @@ impl Ring {
         meta_of(&self.meta)
     }
 
-    /// The flags, as they were before any index that is read after this call.
+    /// The flags as they were before any index that is loaded after this call.
     pub(crate) fn flags(&self) -> Flags {
         let meta = self.meta();
         let flags = meta.flags.load(Ordering::Relaxed);
-        // With the driver's release this orders the flag before the last frame's index: a ring
-        // that is stopped and then found empty has been drained.
+        // With the driver's release this orders the flags before the index of the last frame: a
+        // ring that is stopped and then found empty is drained.
         fence(Ordering::Acquire);
         let fault = || Fault::try_from(meta.fault.load(Ordering::Relaxed)).unwrap_or(Fault::Engine);
         Flags {
@@ -103,43 +134,79 @@ impl Ring {
         }
     }
 
-    /// Whether a frame is ready.
-    pub(crate) fn look(&mut self) -> Result<bool, String> {
-        if self.ready == 0 {
-            self.ready = self
+    /// Whether a frame is ready that was not taken.
+    pub(crate) fn look(&self) -> Result<bool, String> {
+        let cursor = &mut *self.cursor();
+        if cursor.ready as usize <= cursor.taken.len() {
+            cursor.ready = cursor
                 .consumer
                 .ready(meta_of(&self.meta))
                 .map_err(|_| "the producer's index is impossible".to_owned())?;
         }
-        Ok(self.ready > 0)
+        Ok(cursor.ready as usize > cursor.taken.len())
     }
 
-    /// The oldest ready frame's slot, whole; empty when no frame is known to be ready.
-    pub(crate) fn oldest(&self) -> &[u8] {
-        if self.ready == 0 {
-            return &[];
+    /// The next frame that was not taken, if [`Ring::look`] has found one.
+    pub(crate) fn next(&self) -> Option<Ticket> {
+        let cursor = self.cursor();
+        let ahead = u32::try_from(cursor.taken.len()).ok()?;
+        (cursor.ready > ahead).then(|| Ticket {
+            index: cursor.consumer.index().wrapping_add(ahead),
+            generation: cursor.generation,
+        })
+    }
+
+    /// Takes the frame of `ticket`, which came from [`Ring::next`]: later calls give the frame
+    /// after it.
+    pub(crate) fn take(&self, ticket: Ticket) {
+        let mut cursor = self.cursor();
+        if cursor.offset(ticket) == Some(cursor.taken.len()) {
+            cursor.taken.push_back(false);
         }
+    }
+
+    /// The slot of a frame, whole.
+    pub(crate) fn slot(&self, ticket: Ticket) -> &[u8] {
         let stride = self.geometry.slot_stride;
-        // SAFETY: `Consumer::slot` is less than the geometry's slots, and slots times stride is
-        // the mapping's length, so that the range lies in the mapping, which lives as long as
-        // `self`. The frame was published (an acquire load saw its index) and not returned, so
-        // that neither driver nor engine writes its slot; returning it takes `&mut self`, which
-        // ends this borrow first.
-        unsafe {
-            std::slice::from_raw_parts(
-                self.slots.as_ptr().add(self.consumer.slot() * stride),
-                stride,
-            )
-        }
+        let slot = (ticket.index & (self.geometry.slots - 1)) as usize;
+        // SAFETY:
+        // - `slot` is less than the geometry's slots, which are a power of two, and slots times
+        //   stride is the mapping's length: the range is in the mapping, which lives as long as
+        //   `self`.
+        // - The frame was published: an acquire load saw an index beyond it. Its owner calls
+        //   `release` only when no reference to the slot is left. Until then neither the driver nor
+        //   the engine writes the slot.
+        unsafe { std::slice::from_raw_parts(self.slots.as_ptr().add(slot * stride), stride) }
     }
 
-    /// Returns the oldest ready frame's slot. True when the driver is owed a kick.
-    pub(crate) fn release(&mut self) -> bool {
-        if self.ready == 0 {
-            return false;
+    /// Returns a frame. Its slot goes back to the driver once all frames before it did. True if the
+    /// driver needs a kick.
+    pub(crate) fn release(&self, ticket: Ticket) -> bool {
+        let cursor = &mut *self.cursor();
+        let Some(offset) = cursor.offset(ticket) else { return false };
+        // A frame that was lent and not taken.
+        if offset == cursor.taken.len() {
+            cursor.taken.push_back(false);
         }
-        self.ready -= 1;
-        self.consumer.release(meta_of(&self.meta), page_of(&self.page))
+        match cursor.taken.get_mut(offset) {
+            Some(returned) => *returned = true,
+            None => return false,
+        }
+        let mut kick = false;
+        while cursor.ready > 0 && cursor.taken.front() == Some(&true) {
+            cursor.taken.pop_front();
+            cursor.ready -= 1;
+            kick |= cursor.consumer.release(meta_of(&self.meta), page_of(&self.page));
+        }
+        kick
+    }
+}
+
+impl Cursor {
+    /// How many frames lie between the oldest that was not returned and that of `ticket`.
+    fn offset(&self, ticket: Ticket) -> Option<usize> {
+        let offset = ticket.index.wrapping_sub(self.consumer.index());
+        (ticket.generation == self.generation && offset < self.ready).then_some(offset as usize)
     }
 }
 
@@ -176,6 +243,9 @@ fn geometry(meta: &Meta, slots_bytes: usize) -> Result<Geometry, String> {
     let slots = load(&meta.slots);
     let slot_stride = load(&meta.slot_stride);
     let frame_bytes = load(&meta.frame_bytes);
+    if !slots.is_power_of_two() {
+        return Err(format!("{slots} slots are not a power of two"));
+    }
     if u64::from(slots) * u64::from(slot_stride) != slots_bytes as u64 {
         return Err(format!("{slots} slots of {slot_stride} bytes are not {slots_bytes} bytes"));
     }
@@ -285,6 +355,12 @@ pub(crate) mod fake {
             self.producer.publish(meta_of(&self.meta), 1);
         }
 
+        /// Returns all frames in place of the reader, as read(2) does.
+        pub(crate) fn return_all(&self) {
+            let producer = self.meta().producer.load(Ordering::Relaxed);
+            page_of(&self.page).consumer.store(producer, Ordering::Release);
+        }
+
         pub(crate) fn raise(&self, flags: u32) {
             self.meta().flags.fetch_or(flags, Ordering::Release);
         }
@@ -316,9 +392,9 @@ pub(crate) mod fake {
     #[test]
     fn an_impossible_producer_index_is_no_frame() {
         let (driver, file) = Driver::new();
-        let mut ring = Ring::map(&file, &Driver::config()).unwrap();
+        let ring = Ring::map(&file, &Driver::config()).unwrap();
         assert_eq!(ring.look(), Ok(false));
-        assert!(ring.oldest().is_empty() && !ring.release());
+        assert!(ring.next().is_none());
         driver.meta().producer.store(SLOTS + 7, Ordering::Release);
         assert!(ring.look().unwrap_err().contains("producer"));
     }

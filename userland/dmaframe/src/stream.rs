@@ -1,32 +1,35 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The stream: a device's ring, mapped into this process.
 
+use crate::canceller::Canceller;
 use crate::device::Handle;
+use crate::frame::Shared;
 use crate::mapping::Ring;
-use crate::{Error, Frame, Result, Stats};
+use crate::{Error, Frame, OwnedFrame, Result, Stats};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// A configured stream. It lends one [`Frame`] at a time, oldest first.
+/// A configured stream. It lends one [`Frame`] at a time, oldest first; [`Frame::into_owned`] takes
+/// a frame out of it.
 ///
-/// For one's own event loop: wait for its file descriptor ([`AsFd`]) to be readable, then take
-/// frames by [`Stream::try_next`] until that is [`Poll::Pending`].
+/// In an event loop, wait until its file descriptor ([`AsFd`]) is readable, then take frames with
+/// [`Stream::try_next`] until that returns [`Poll::Pending`].
 ///
 /// Dropping it stops the engine.
 #[derive(Debug)]
 pub struct Stream {
-    handle: Arc<Handle>,
-    ring: Ring,
+    shared: Arc<Shared>,
     started: bool,
+    canceller: Option<Canceller>,
 }
 
-/// A stream's counters since its start, as the ring's page shows them.
+/// Counters of a stream since its start, from the ring's meta page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames published.
@@ -39,8 +42,8 @@ pub struct Counters {
     pub errors: u64,
 }
 
-/// What stands at the ring's tail.
-enum Sight {
+/// The result of a look at the ring.
+enum Look {
     Frame,
     Nothing,
     End,
@@ -48,45 +51,49 @@ enum Sight {
 
 impl Stream {
     pub(crate) fn new(handle: Arc<Handle>, ring: Ring) -> Self {
-        Self { handle, ring, started: false }
+        Self { shared: Arc::new(Shared { handle, ring }), started: false, canceller: None }
     }
 
-    pub(crate) fn ring(&self) -> &Ring {
-        &self.ring
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    fn handle(&self) -> &Handle {
+        &self.shared.handle
+    }
+
+    fn ring(&self) -> &Ring {
+        &self.shared.ring
     }
 
     /// The path of the device.
     pub fn path(&self) -> &Path {
-        self.handle.path()
+        self.handle().path()
     }
 
     /// Slots of the ring.
     pub fn slots(&self) -> u32 {
-        self.ring.geometry().slots
+        self.ring().geometry().slots
     }
 
     /// Bytes of a frame's payload.
     pub fn frame_bytes(&self) -> u32 {
-        self.ring.geometry().frame_bytes
+        self.ring().geometry().frame_bytes
     }
 
     /// Ticks per second of the device stamps.
     pub fn stamp_hz(&self) -> u32 {
-        self.ring.geometry().stamp_hz
+        self.ring().geometry().stamp_hz
     }
 
     /// Which stream of the device this is: one more at every start.
     pub fn number(&self) -> u32 {
-        self.ring.meta().stream.load(Ordering::Relaxed)
+        self.ring().meta().stream.load(Ordering::Relaxed)
     }
 
     /// The counters, without a system call. They stay readable when the device is gone.
     pub fn counters(&self) -> Counters {
-        let meta = self.ring.meta();
+        let meta = self.ring().meta();
         Counters {
             frames: meta.frames.load(Ordering::Relaxed),
             lost: meta.lost.load(Ordering::Relaxed),
@@ -97,7 +104,7 @@ impl Stream {
 
     /// All counters, from the driver.
     pub fn stats(&self) -> Result<Stats> {
-        self.handle.stats()
+        self.handle().stats()
     }
 
     /// Starts the engine. The sequence begins at 0, after the frames of an earlier start that are
@@ -107,18 +114,18 @@ impl Stream {
     ///
     /// [`Error::Running`] if it runs already, [`Error::Gone`].
     pub fn start(&mut self) -> Result<()> {
-        if self.ring.flags().detached {
+        if self.ring().flags().detached {
             return Err(self.gone());
         }
-        self.handle.start()?;
+        self.handle().start()?;
         self.started = true;
-        let resumed = self.ring.resume();
+        let resumed = self.ring().resume();
         resumed.map_err(|what| self.broken(what))
     }
 
     /// Stops the engine; frames that are ready stay readable. Stopping twice is no error.
     pub fn stop(&mut self) -> Result<()> {
-        self.handle.stop()
+        self.handle().stop()
     }
 
     /// The next frame; sleeps while none is ready. `None` when the stream was stopped and all its
@@ -126,16 +133,49 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// [`Error::Faulted`] and [`Error::Gone`], each after the last frame; [`Error::NotStarted`].
+    /// [`Error::Faulted`] and [`Error::Gone`], each after the last frame; [`Error::NotStarted`];
+    /// [`Error::Cancelled`].
     // A lending iterator, which `Iterator` cannot be.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>> {
         loop {
-            match self.sight()? {
-                Sight::Frame => return Frame::oldest(self).map(Some),
-                Sight::End => return Ok(None),
-                Sight::Nothing => self.wait(PollTimeout::NONE)?,
+            match self.look()? {
+                Look::Frame => return Frame::next(self).map(Some),
+                Look::End => return Ok(None),
+                Look::Nothing => self.wait(PollTimeout::NONE)?,
             }
+        }
+    }
+
+    /// All frames that are ready, but at most `most`: never sleeps, and makes no system call.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Stream::next`] if no frame is ready. The end of the stream is an empty vector.
+    pub fn take_ready(&mut self, most: usize) -> Result<Vec<OwnedFrame>> {
+        let mut frames = Vec::new();
+        while frames.len() < most {
+            match self.try_next() {
+                Ok(Poll::Ready(Some(frame))) => frames.push(frame.into_owned()),
+                Ok(_) => break,
+                // The frames before an error come first; the next call reports it.
+                Err(_) if !frames.is_empty() => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(frames)
+    }
+
+    /// A handle that ends a blocked [`Stream::next`] or [`Stream::next_timeout`] from another
+    /// thread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Canceller`] if there is no file descriptor for it.
+    pub fn canceller(&mut self) -> Result<Canceller> {
+        match &self.canceller {
+            Some(canceller) => Ok(canceller.clone()),
+            None => Ok(self.canceller.insert(Canceller::new()?).clone()),
         }
     }
 
@@ -146,10 +186,10 @@ impl Stream {
     ///
     /// As [`Stream::next`].
     pub fn try_next(&mut self) -> Result<Poll<Option<Frame<'_>>>> {
-        Ok(match self.sight()? {
-            Sight::Frame => Poll::Ready(Some(Frame::oldest(self)?)),
-            Sight::End => Poll::Ready(None),
-            Sight::Nothing => Poll::Pending,
+        Ok(match self.look()? {
+            Look::Frame => Poll::Ready(Some(Frame::next(self)?)),
+            Look::End => Poll::Ready(None),
+            Look::Nothing => Poll::Pending,
         })
     }
 
@@ -163,10 +203,10 @@ impl Stream {
         // The clock is looked at only once there is a reason to sleep.
         let mut deadline = None;
         loop {
-            match self.sight()? {
-                Sight::Frame => return Ok(Poll::Ready(Some(Frame::oldest(self)?))),
-                Sight::End => return Ok(Poll::Ready(None)),
-                Sight::Nothing => {}
+            match self.look()? {
+                Look::Frame => return Ok(Poll::Ready(Some(Frame::next(self)?))),
+                Look::End => return Ok(Poll::Ready(None)),
+                Look::Nothing => {}
             }
             let now = Instant::now();
             let deadline = *deadline.get_or_insert(now + timeout);
@@ -180,15 +220,15 @@ impl Stream {
         }
     }
 
-    fn sight(&mut self) -> Result<Sight> {
-        let Self { ring, .. } = self;
-        if ring.look().map_err(|what| broken(&self.handle, what))? {
-            return Ok(Sight::Frame);
+    fn look(&self) -> Result<Look> {
+        let ring = self.ring();
+        if ring.look().map_err(|what| self.broken(what))? {
+            return Ok(Look::Frame);
         }
         // The flags come before a second look: a frame published before the flag was set is seen.
         let flags = ring.flags();
-        if ring.look().map_err(|what| broken(&self.handle, what))? {
-            return Ok(Sight::Frame);
+        if ring.look().map_err(|what| self.broken(what))? {
+            return Ok(Look::Frame);
         }
         if let Some(fault) = flags.fault {
             return Err(Error::Faulted { path: self.path().to_owned(), fault });
@@ -199,27 +239,26 @@ impl Stream {
         if !self.started {
             return Err(Error::NotStarted { path: self.path().to_owned() });
         }
-        Ok(if flags.stopped { Sight::End } else { Sight::Nothing })
+        Ok(if flags.stopped { Look::End } else { Look::Nothing })
     }
 
     /// Sleeps until there may be something to see.
     fn wait(&self, timeout: PollTimeout) -> Result<()> {
-        let mut fds = [PollFd::new(self.handle.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.handle().as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.canceller.iter().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
         match poll(&mut fds, timeout) {
-            // A signal is no frame; whoever called decides by the next look.
+            // After a signal the caller looks again.
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(Error::request(self.path(), "poll", errno)),
         }
         let hung_up = fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP));
-        // The ring says so too, unless it was given up before it had a page to say it on.
-        if hung_up && !self.ring.flags().detached { Err(self.gone()) } else { Ok(()) }
-    }
-
-    /// Returns the oldest frame's slot, and kicks the driver if that is owed to it.
-    pub(crate) fn release(&mut self) {
-        if self.ring.release() {
-            // A kick fails only if the device is gone, which the next look at the ring tells.
-            let _ = self.handle.kick();
+        // The ring reports it too, unless the device went before the ring had its meta page.
+        if hung_up && !self.ring().flags().detached {
+            return Err(self.gone());
+        }
+        match &self.canceller {
+            Some(canceller) if canceller.take() => Err(Error::Cancelled),
+            _ => Ok(()),
         }
     }
 
@@ -228,124 +267,31 @@ impl Stream {
     }
 
     fn broken(&self, what: String) -> Error {
-        broken(&self.handle, what)
+        Error::Ring { path: self.path().to_owned(), what }
     }
-}
-
-fn broken(handle: &Handle, what: String) -> Error {
-    Error::Ring { path: handle.path().to_owned(), what }
 }
 
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+        self.handle().as_fd()
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.handle().as_fd().as_raw_fd()
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         // A ring without a device must not stop the stream that came after it.
-        if self.started && !self.ring.flags().detached {
+        if self.started && !self.ring().flags().detached {
             // It fails only if the device is gone, and then nothing runs.
-            let _ = self.handle.stop();
+            let _ = self.handle().stop();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mapping::fake::{Driver, FRAME_BYTES, SLOTS};
-    use dmaframe_abi::ring::{DETACHED, FAULTED, NEED_KICK, STOPPED};
-    use dmaframe_abi::stream::Fault;
-
-    fn stream() -> (Driver, Stream) {
-        let (driver, file) = Driver::new();
-        let ring = Ring::map(&file, &Driver::config()).unwrap();
-        let mut stream = Stream::new(Arc::new(Handle::of(file)), ring);
-        stream.started = true;
-        (driver, stream)
-    }
-
-    #[test]
-    fn frames_come_in_order_and_their_slots_go_back() {
-        let (mut driver, mut stream) = stream();
-        // The driver asks for kicks, which the file refuses: that must not disturb.
-        driver.raise(NEED_KICK);
-        for round in 0..10_u64 {
-            (0..SLOTS).for_each(|_| driver.publish());
-            assert_eq!(driver.free(), 0);
-            for at in 0..u64::from(SLOTS) {
-                let frame = stream.next().unwrap().unwrap();
-                let sequence = round * u64::from(SLOTS) + at;
-                assert_eq!(frame.sequence(), sequence);
-                assert_eq!(*frame, [sequence as u8; FRAME_BYTES as usize]);
-                assert_eq!(frame.as_slice_of::<[u8; 4]>().unwrap().len(), 16);
-                let refused = frame.as_slice_of::<[u8; 3]>().unwrap_err().to_string();
-                assert!(refused.contains("64 bytes") && refused.contains("[u8; 3]"), "{refused}");
-                let stamps = frame.device_stamps();
-                assert_eq!((stamps.start, stamps.end), (3, 5));
-                assert_eq!(driver.free(), at as u32);
-                drop(frame);
-                assert_eq!(driver.free(), at as u32 + 1);
-            }
-        }
-        assert!(stream.try_next().unwrap().is_pending());
-    }
-
-    #[test]
-    fn a_frame_that_is_forgotten_stays_the_oldest() {
-        let (mut driver, mut stream) = stream();
-        driver.publish();
-        std::mem::forget(stream.next().unwrap());
-        assert_eq!(stream.next().unwrap().unwrap().sequence(), 0);
-        assert_eq!(driver.free(), SLOTS);
-    }
-
-    #[test]
-    fn what_was_published_is_read_before_the_end() {
-        for (flags, fault) in [(STOPPED, None), (DETACHED, None), (FAULTED, Some(Fault::Timeout))] {
-            let (mut driver, mut stream) = stream();
-            driver.publish();
-            driver.publish();
-            if let Some(fault) = fault {
-                driver.meta().fault.store(fault as u32, Ordering::Relaxed);
-            }
-            driver.raise(flags);
-            assert_eq!(stream.next().unwrap().unwrap().sequence(), 0);
-            assert_eq!(stream.next().unwrap().unwrap().sequence(), 1);
-            match (stream.next(), flags) {
-                (Ok(None), STOPPED) => {}
-                (Err(Error::Gone { .. }), DETACHED) => {}
-                (Err(Error::Faulted { fault: Fault::Timeout, .. }), FAULTED) => {}
-                (other, _) => panic!("flags {flags}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn waiting_ends_with_the_timeout_or_a_frame() {
-        let (mut driver, mut stream) = stream();
-        let timeout = Duration::from_millis(20);
-        let began = Instant::now();
-        assert!(stream.next_timeout(timeout).unwrap().is_pending());
-        assert!(began.elapsed() >= timeout);
-        let publisher = std::thread::spawn(move || {
-            std::thread::sleep(timeout);
-            driver.publish();
-        });
-        let Poll::Ready(Some(frame)) = stream.next_timeout(Duration::from_secs(20)).unwrap() else {
-            panic!("no frame came")
-        };
-        assert_eq!(frame.sequence(), 0);
-        drop(frame);
-        publisher.join().unwrap();
-    }
-
-    #[test]
-    fn a_stream_that_was_not_started_is_not_waited_for() {
-        let (_driver, mut stream) = stream();
-        stream.started = false;
-        assert!(matches!(stream.next(), Err(Error::NotStarted { .. })));
-    }
-}
+mod tests;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The crates in Cargo.lock, vendored for the builder's cargo.
+//! The crates in a Cargo.lock, vendored for the builder's cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::host::cache::{Cache, Key};
 use crate::host::program::cargo;
 use crate::host::progress::Step;
 
-/// The vendored sources of every crate in Cargo.lock.
+/// The vendored sources of every crate in the Cargo.lock of a workspace.
 #[derive(Debug)]
 pub(crate) struct Crates {
     directory: PathBuf,
@@ -20,26 +20,25 @@ pub(crate) struct Crates {
 
 impl Crates {
     /// Returns the crates, which the host's cargo downloads if the cache does not have them.
-    pub(crate) fn ready(cache: &Cache, checkout: &Path) -> Result<Self> {
-        let lock = checkout.join("Cargo.lock");
+    pub(crate) fn ready(cache: &Cache, workspace: &Path) -> Result<Self> {
+        let lock = workspace.join("Cargo.lock");
         let lock = fs::read(&lock).with_context(|| format!("reading {}", lock.display()))?;
         let name = format!("crates-{}", Key::of([lock]));
         let directory = cache.directory(&name, |part| {
             let step = Step::long("downloading the crates in Cargo.lock", "once");
-            let mut vendor = Command::new(cargo());
-            vendor.args(["vendor", "--locked"]).arg(part.join("vendor")).current_dir(checkout);
-            step.run(&mut vendor, &cache.log("crates"))?;
-            step.done();
             let home = part.join("home");
             fs::create_dir_all(&home).with_context(|| format!("making {}", home.display()))?;
-            fs::write(
-                home.join("config.toml"),
-                format!(
-                    "[source.crates-io]\nreplace-with = \"vendored\"\n\
-                     [source.vendored]\ndirectory = \"{CACHE}/{name}/vendor\"\n"
-                ),
-            )
-            .context("writing the configuration of cargo")
+            let (config, crates) = (home.join("config.toml"), part.join("vendor"));
+            // cargo prints a configuration that replaces registries and git repositories.
+            let mut vendor = Command::new("sh");
+            vendor.args(["-euc", r#"config=$1; shift; exec "$@" >"$config""#, "sh"]).arg(&config);
+            vendor.arg(cargo()).args(["vendor", "--locked"]).arg(&crates).current_dir(workspace);
+            step.run(&mut vendor, &cache.log("crates"))?;
+            step.done();
+            let text = fs::read_to_string(&config).context("reading the configuration of cargo")?;
+            let inside = format!("{CACHE}/{name}/vendor");
+            fs::write(&config, text.replace(&crates.display().to_string(), &inside))
+                .context("writing the configuration of cargo")
         })?;
         Ok(Self { directory })
     }
@@ -54,14 +53,16 @@ impl Crates {
         self.directory.join("vendor")
     }
 
-    /// The builder's cargo. It uses these crates instead of a registry, and no network.
+    /// The builder's cargo. It uses these crates instead of a registry, and no network. It builds
+    /// in target/guest unless `variables` contain another CARGO_TARGET_DIR.
     pub(crate) fn cargo(&self, builder: &Builder, variables: &[(&str, &str)]) -> Result<Command> {
         let home = builder.inside(&self.directory)?.join("home").display().to_string();
-        let fixed = [
+        let defaults = [
             ("CARGO_HOME", home.as_str()),
             ("CARGO_NET_OFFLINE", "true"),
             ("CARGO_TARGET_DIR", "/src/target/guest"),
         ];
-        Ok(builder.command_with("cargo", fixed.iter().chain(variables).copied()))
+        // env(1) uses the last of several values.
+        Ok(builder.command_with("cargo", defaults.iter().chain(variables).copied()))
     }
 }

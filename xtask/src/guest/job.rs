@@ -18,7 +18,10 @@ pub(crate) struct Job {
     pub(crate) timeout: Option<u64>,
     /// Debian programs to add to the guest.
     pub(crate) with: Vec<Addition>,
-    /// Whether the clock of the guest counts instructions, [`INSTRUCTION_NS`](super::INSTRUCTION_NS) each, instead of
+    /// Additional parameters for the kernel command line.
+    pub(crate) append: Vec<String>,
+    /// Whether the clock of the guest counts instructions,
+    /// [`INSTRUCTION_NS`](super::INSTRUCTION_NS) each, instead of
     /// following the clock of the host.
     pub(crate) counted: bool,
     /// Whether problems that the kernel reports are expected. If so, they are not a failure, and

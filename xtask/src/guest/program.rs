@@ -16,10 +16,10 @@ use crate::host::program::jobs;
 use crate::host::progress::Step;
 use crate::host::tree::{collect_files, copy_directory};
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
+pub(super) const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// Programs are static because the guest has no libraries. LLD links much faster than GCC's default
 /// linker.
-const RUSTFLAGS: (&str, &str) = (
+pub(super) const RUSTFLAGS: (&str, &str) = (
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
     "-C target-feature=+crt-static -C linker=aarch64-linux-gnu-gcc -C link-arg=-fuse-ld=lld",
 );
@@ -226,7 +226,7 @@ pub(crate) fn tests(
 }
 
 /// Finds the executables in the output of cargo: JSON objects, one a line, mixed with other lines.
-fn executables(messages: &str) -> GuestTests {
+pub(super) fn executables(messages: &str) -> GuestTests {
     let mut built = GuestTests::default();
     for message in messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         if let Some(path) = message["executable"].as_str() {

@@ -36,14 +36,7 @@ impl Guest {
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
         qemu.args(["-dtb", &inside(&self.device_tree)?]);
         qemu.args(["-initrd", &inside(initrd)?]);
-        let more = match self.kernel.flavour() {
-            // By default KASAN reports only the first fault.
-            _ if job.may_complain => " kasan_multi_shot",
-            // The guest may appear to stall because the host is busy.
-            Flavour::Debug => " panic_on_warn=1 rcupdate.rcu_cpu_stall_timeout=300",
-            Flavour::Default | Flavour::Bench => "",
-        };
-        qemu.args(["-append", &format!("console=ttyAMA0,115200 panic=-1 rdinit=/init{more}")]);
+        qemu.args(["-append", &self.kernel_command_line(job)]);
         qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(card)?));
         qemu.arg("-serial").arg(format!("file:{}", inside(console)?));
         if job.command.is_empty() {
@@ -53,5 +46,20 @@ impl Guest {
         }
         qemu.args(["-serial", "chardev:mini"]);
         Ok(qemu)
+    }
+
+    fn kernel_command_line(&self, job: &Job) -> String {
+        let mut parameters = vec!["console=ttyAMA0,115200", "panic=-1", "rdinit=/init"];
+        match self.kernel.flavour() {
+            // By default KASAN reports only the first fault.
+            _ if job.may_complain => parameters.push("kasan_multi_shot"),
+            // The guest may appear to stall because the host is busy.
+            Flavour::Debug => {
+                parameters.extend(["panic_on_warn=1", "rcupdate.rcu_cpu_stall_timeout=300"]);
+            }
+            Flavour::Default | Flavour::Bench => {}
+        }
+        parameters.extend(job.append.iter().map(String::as_str));
+        parameters.join(" ")
     }
 }

@@ -20,8 +20,8 @@ pub(super) fn check(checkout: &Path) -> Result<()> {
     if crates.is_empty() {
         bail!("the workspace has no crate to publish");
     }
-    // cargo assumes that a version of a package never changes. It would use the sources and objects of
-    // an earlier check, so both go to a new directory.
+    // cargo assumes that a version of a package never changes. It would use the sources and objects
+    // of an earlier check, so both go to a new directory.
     let target = checkout.join("target/package");
     match fs::remove_dir_all(&target) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

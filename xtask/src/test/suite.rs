@@ -18,7 +18,7 @@ const DEBUG_SECONDS: u64 = 3 * 3600;
 const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
 /// Tests that a run on both kernels skips on the debug kernel, because they take minutes there, or
 /// because the checkers of the kernel find little in them.
-pub(super) const DEBUG_LONG: &[&str] = &[
+const DEBUG_LONG: &[&str] = &[
     "command",
     "compliance",
     "descriptor_passing",
@@ -45,48 +45,106 @@ pub(super) const DEBUG_LONG: &[&str] = &[
 const LAST: &str = "allocation";
 const RUNNER: &str = include_str!("../../test/run-tests");
 
-/// Runs the tests, except the programs in `skipped`.
+/// Tests of paced streams, which end only if the threaded interrupt handler of the driver runs. The
+/// kernel parameter `threadirqs` turns all interrupt handlers into threads, as PREEMPT_RT does.
+const PACED: &[&str] = &["drop", "gpio", "poll", "read", "systimer", "unbind"];
+
+/// Which tests run, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All tests that the kernel supports.
+    Full,
+    /// The tests that are fast on the debug kernel.
+    Quick,
+    /// The tests of paced streams on a kernel with forced threaded interrupts.
+    ThreadedInterrupts,
+}
+
+impl Extent {
+    /// The description of the run.
+    pub(super) fn name(self, flavour: Flavour) -> String {
+        let name = format!("guest tests, {} kernel", flavour.name());
+        match self {
+            Self::Full | Self::Quick => name,
+            Self::ThreadedInterrupts => format!("{name}, threadirqs"),
+        }
+    }
+
+    fn includes(self, name: &str, flavour: Flavour) -> bool {
+        let supported = flavour == Flavour::Debug || !DEBUG_ONLY.contains(&name);
+        supported
+            && match self {
+                Self::Full => true,
+                Self::Quick => !DEBUG_LONG.contains(&name),
+                Self::ThreadedInterrupts => PACED.contains(&name),
+            }
+    }
+
+    /// The value of the environment variable `TESTS_EXTENT`.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Quick | Self::ThreadedInterrupts => "quick",
+        }
+    }
+
+    /// Debian programs that the tests start. Unpacking them takes minutes on the debug kernel.
+    fn additions(self) -> Vec<Addition> {
+        match self {
+            Self::Full => vec![Addition::Python, Addition::StressNg],
+            Self::Quick | Self::ThreadedInterrupts => Vec::new(),
+        }
+    }
+
+    fn kernel_parameters(self) -> Vec<String> {
+        match self {
+            Self::Full | Self::Quick => Vec::new(),
+            Self::ThreadedInterrupts => vec!["threadirqs".to_owned()],
+        }
+    }
+}
+
+/// Runs the tests.
 pub(super) fn run(
     guest: &Guest,
     checkout: &Path,
-    skipped: &[&str],
+    extent: Extent,
     filter: Option<&str>,
     count: &mut Count,
 ) -> Result<()> {
     let built = program::tests(guest.cache(), guest.builder(), checkout, guest.crates())?;
-    if built.tests.is_empty() {
-        bail!("the package dmaframe-tests has no tests");
-    }
-    let debug = guest.kernel().flavour() == Flavour::Debug;
+    let flavour = guest.kernel().flavour();
     let mut put = Vec::new();
     let mut names = Vec::new();
     for test in built.tests {
         let name = name_of(&test)?;
         // cargo adds a hash to the name of a test program.
-        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name);
-        if (debug || !DEBUG_ONLY.contains(&name)) && !skipped.contains(&name) {
-            put.push((test.clone(), format!("/tests/{name}")));
-            names.push(name.to_owned());
-        }
+        let name = name.rsplit_once('-').map_or(name.as_str(), |(name, _)| name).to_owned();
+        put.push((test, format!("/tests/{name}")));
+        names.push(name);
     }
+    refuse_unknown(&names)?;
+    names.retain(|name| extent.includes(name, flavour));
     names.sort_by_cached_key(|name| (name == LAST, name.clone()));
+    put.retain(|(_, path)| names.iter().any(|name| path.ends_with(&format!("/{name}"))));
     for program in built.programs {
         let name = name_of(&program)?;
         put.push((program, format!("/usr/bin/{name}")));
     }
-    let extent = if skipped.is_empty() { "TESTS_EXTENT=full" } else { "TESTS_EXTENT=quick" };
+    let variable = format!("TESTS_EXTENT={}", extent.variable());
     let mut command: Vec<String> =
-        ["env", extent, "sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
+        ["env", &variable, "sh", "-c", RUNNER, "tests"].map(str::to_owned).into();
     command.push(filter.unwrap_or_default().to_owned());
     command.extend(names);
-    let seconds = if debug { DEBUG_SECONDS } else { GUEST_SECONDS };
-    // The tests that need these programs are among the skipped ones. Unpacking them takes minutes
-    // on the debug kernel.
-    let with = match skipped {
-        [] => vec![Addition::Python, Addition::StressNg],
-        _ => Vec::new(),
+    let seconds = if flavour == Flavour::Debug { DEBUG_SECONDS } else { GUEST_SECONDS };
+    let job = Job {
+        command,
+        put,
+        timeout: Some(seconds),
+        with: extent.additions(),
+        append: extent.kernel_parameters(),
+        ..Job::default()
     };
-    let job = Job { command, put, timeout: Some(seconds), with, ..Job::default() };
     let status = guest.run(&job, |output| pass_through(output, count))?;
     if status != 0 {
         bail!("the guest tests failed with status {status}");
@@ -94,7 +152,49 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Fails if this file refers to a test program that does not exist, because it was renamed.
+fn refuse_unknown(names: &[String]) -> Result<()> {
+    let mentioned = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(std::iter::once(&LAST));
+    let unknown: Vec<&str> =
+        mentioned.copied().filter(|name| !names.iter().any(|known| known == name)).collect();
+    if !unknown.is_empty() {
+        bail!(
+            "the package dmaframe-tests has no tests {}: correct their names in {}",
+            unknown.join(", "),
+            file!()
+        );
+    }
+    Ok(())
+}
+
 fn name_of(path: &Path) -> Result<String> {
     let name = path.file_name().with_context(|| format!("{} has no name", path.display()))?;
     Ok(name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents_select_tests() {
+        let includes = |extent: Extent, name| extent.includes(name, Flavour::Default);
+        assert!(includes(Extent::Full, "frames"));
+        assert!(!includes(Extent::Full, "fault"));
+        assert!(Extent::Full.includes("fault", Flavour::Debug));
+        assert!(!includes(Extent::Quick, "frames"));
+        assert!(includes(Extent::Quick, "drop"));
+        assert!(includes(Extent::ThreadedInterrupts, "systimer"));
+        assert!(!includes(Extent::ThreadedInterrupts, "frames"));
+    }
+
+    #[test]
+    fn renamed_test_is_reported() {
+        let all = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).map(|name| (*name).to_owned());
+        let mut names: Vec<String> = all.collect();
+        refuse_unknown(&names).unwrap();
+        names.retain(|name| name != "gpio");
+        let error = refuse_unknown(&names).unwrap_err().to_string();
+        assert!(error.contains("no tests gpio"), "{error}");
+    }
 }

@@ -5,11 +5,16 @@ use super::REFERENCE;
 use crate::check::{Section, check};
 use crate::outcome::{Outcome, equal, failed, holds, refused};
 use crate::reader::{Reader, config, configure, state};
+use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META, MAP_SLOTS};
 use dmaframe_abi::stream::State;
+use dmaframe_compliance::mapping::Mapping;
 use dmaframe_compliance::raw::Raw;
+use libc::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, major, minor, stat};
 use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 
 const PLACE: &str = "Opening";
 
@@ -84,6 +89,32 @@ pub(super) const SECTION: Section = Section {
             raw.request(dmaframe_abi::uapi::START, 0)?;
             equal("state", state(&raw)?, State::Running as u32)
         }),
+        check(15, PLACE, "a file opened for writing can neither be mapped nor read", |target| {
+            let file = File::options().write(true).open(&target.path);
+            let raw = Raw::from(file.map_err(|error| failed(format!("got {error}")))?);
+            configure(&raw, target.shape())?;
+            for offset in [MAP_META, MAP_CONSUMER, MAP_SLOTS] {
+                for protection in [PROT_READ, PROT_WRITE] {
+                    let mapped = Mapping::new(&raw, offset, target.page, protection, MAP_SHARED);
+                    refused(mapped, Errno::EACCES)?;
+                }
+            }
+            refused(nix::unistd::read(raw.file(), &mut [0; 64]), Errno::EBADF)
+        }),
+        check(
+            16,
+            PLACE,
+            "lseek(2) and pread(2) fail with ESPIPE, write(2) with EINVAL",
+            |target| {
+                let raw = target.open()?;
+                configure(&raw, target.shape())?;
+                let position = raw.file().seek(SeekFrom::Start(0)).map_err(|error| errno(&error));
+                refused(position, Errno::ESPIPE)?;
+                let read = raw.file().read_at(&mut [0; 64], 0).map_err(|error| errno(&error));
+                refused(read, Errno::ESPIPE)?;
+                refused(nix::unistd::write(raw.file(), &[0; 64]), Errno::EINVAL)
+            },
+        ),
     ],
 };
 

@@ -16,8 +16,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32};
 use std::time::Duration;
 
 const PLACE: &str = "poll and signals";
@@ -138,11 +138,33 @@ pub(super) const SECTION: Section = Section {
         check(
             18,
             PLACE,
+            "with F_SETSIG si_code is POLL_IN and si_band POLLIN | POLLRDNORM",
+            |target| {
+                let reader = Reader::configured(target, target.quiet())?;
+                let action = SigAction::new(
+                    SigHandler::SigAction(record),
+                    SaFlags::SA_RESTART,
+                    SigSet::empty(),
+                );
+                listen_with(&reader.raw, OFlag::O_ASYNC, &action)?;
+                let fd = reader.raw.file().as_raw_fd();
+                // SAFETY: the call touches no memory.
+                Errno::result(unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGIO) })?;
+                reader.start()?;
+                wait::until(LIMIT, "SIGIO", || (CODE.load(SeqCst) != 0).then_some(()))?;
+                equal("si_code", CODE.load(SeqCst), POLL_IN)?;
+                equal("si_band", BAND.load(SeqCst), READABLE.bits().into())?;
+                equal("si_fd", FD.load(SeqCst), fd)
+            },
+        ),
+        check(
+            19,
+            PLACE,
             "POLLIN of a running unpaced stream means that a frame is ready",
             |target| wakeups_have_frames(target, target.shape()),
         ),
         check(
-            19,
+            20,
             PLACE,
             "POLLIN of a running paced stream means that a frame is ready",
             |target| wakeups_have_frames(target, target.paced(1000)),
@@ -201,11 +223,42 @@ extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, SeqCst);
 }
 
+static CODE: AtomicI32 = AtomicI32::new(0);
+static BAND: AtomicI64 = AtomicI64::new(0);
+static FD: AtomicI32 = AtomicI32::new(0);
+
+/// The fields of `siginfo_t` for a signal from a file. The libc crate does not name them.
+#[repr(C)]
+struct FileSignal {
+    _number: i32,
+    _error: i32,
+    code: i32,
+    band: libc::c_long,
+    fd: libc::c_int,
+}
+
+/// Values of `<asm-generic/fcntl.h>` and `<asm-generic/siginfo.h>`.
+const F_SETSIG: libc::c_int = 10;
+const POLL_IN: i32 = 1;
+
+extern "C" fn record(_: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel passes a complete siginfo_t, which is larger and begins with these fields.
+    let info = unsafe { &*info.cast::<FileSignal>() };
+    FD.store(info.fd, SeqCst);
+    BAND.store(info.band, SeqCst);
+    CODE.store(info.code, SeqCst);
+}
+
 /// Starts to count SIGIO, and sets `flag` on the file.
 fn listen(raw: &Raw, flag: OFlag) -> Outcome {
     let action = SigAction::new(SigHandler::Handler(count), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler only adds to an atomic.
-    unsafe { sigaction(Signal::SIGIO, &action)? };
+    listen_with(raw, flag, &action)
+}
+
+/// Handles SIGIO with `action`, and sets `flag` on the file.
+fn listen_with(raw: &Raw, flag: OFlag, action: &SigAction) -> Outcome {
+    // SAFETY: the handlers only write to atomics.
+    unsafe { sigaction(Signal::SIGIO, action)? };
     // SAFETY: the owner is this process; the call touches no memory.
     let owned = unsafe { libc::fcntl(raw.file().as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
     Errno::result(owned)?;
