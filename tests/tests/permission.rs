@@ -49,14 +49,28 @@ fn a_member_of_the_group_can_stream() {
 fn another_user_is_told_to_join_the_group() {
     let _board = BoardLock::acquire();
     for device in DEVICES {
-        for arguments in [&["info", "--device", device][..], &["stream", "--device", device]] {
-            let done = Run::dmaframe(arguments).by(User::Outsider).finish();
-            assert_eq!(done.status.code(), Some(1), "{done:?}");
-            let words = format!("{device}: permission denied; join the group dmaframe");
-            assert!(done.stderr.contains(&words), "{done:?}");
-        }
+        let done = Run::dmaframe(&["stream", "--device", device]).by(User::Outsider).finish();
+        assert_eq!(done.status.code(), Some(1), "{done:?}");
+        let words = format!("{device}: permission denied; join the group dmaframe");
+        assert!(done.stderr.contains(&words), "{done:?}");
         let read = Run::of("cat", &[device]).by(User::Outsider).finish();
         assert!(read.stderr.contains("Permission denied"), "{read:?}");
+    }
+}
+
+/// `info` reads sysfs and netlink, which everyone may, and does not open the device.
+#[test]
+fn everyone_can_see_what_a_device_is_and_who_has_it_open() {
+    let _board = BoardLock::acquire();
+    let _device = Device::open(DEVICES[0]).unwrap();
+    let owner = format!("(pid {})", std::process::id());
+    for (device, words) in [(DEVICES[0], owner.as_str()), (DEVICES[1], "none")] {
+        for user in [User::Root, User::Member, User::Outsider] {
+            let done = Run::dmaframe(&["info", "--device", device]).by(user).finish();
+            assert_eq!(done.status.code(), Some(0), "{user:?}: {done:?}");
+            let line = done.stdout.lines().find(|line| line.starts_with("owner:"));
+            assert!(line.is_some_and(|line| line.contains(words)), "{user:?}: {done:?}");
+        }
     }
 }
 
