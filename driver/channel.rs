@@ -90,11 +90,11 @@ pub(crate) struct Channel {
     readiness: Readiness,
     #[pin]
     inner: Mutex<Inner>,
-    /// Held by the one reader that is in read(2).
+    /// Held by the thread that is in read(2).
     #[pin]
     reading: Mutex<()>,
-    /// Held by the one that sends events; taken under `inner`'s mutex, so that events are sent in
-    /// the order in which they came.
+    /// Held while events are sent. Taken under `inner`'s mutex, so that events are sent in the
+    /// order in which they happened.
     #[pin]
     sending: Mutex<()>,
 }
@@ -102,17 +102,17 @@ pub(crate) struct Channel {
 struct Inner {
     /// `None` once the device is unbound: nothing touches hardware any more.
     hardware: Option<Hardware>,
-    /// What a stream becomes when nothing else is said.
+    /// The shape of a stream by default.
     settings: Shape,
     stream: Option<Stream>,
-    /// Rings that were replaced while a program had them mapped: what it holds of the kernel's
-    /// memory has a limit. Never longer than [`REPLACED_MAX`], for which there is room.
+    /// Rings that were replaced while a program had them mapped. Their number and their memory
+    /// are limited. Allocated for [`REPLACED_MAX`] rings.
     replaced: KVec<Arc<Ring>>,
     /// The process that has the device open.
     owner: Option<Process>,
     streams: u32,
     kicks: u64,
-    /// Counters of the last stream that is gone: they stay to be read until the next.
+    /// Counters of the last stream, readable until the next one starts.
     last: Stats,
 }
 
@@ -196,7 +196,7 @@ impl Channel {
             .map_or(c"", |source| &source.name)
     }
 
-    /// Runs `work` under the mutex, then wakes whoever waits and sends the events of it.
+    /// Runs `work` under the mutex, then wakes the waiting processes and sends the events.
     fn locked<R>(&self, work: impl FnOnce(&mut Inner, &mut Events) -> R) -> R {
         let mut events = Events::default();
         let mut inner = self.inner.lock();
@@ -224,7 +224,7 @@ impl Channel {
         }
     }
 
-    /// The shape that is, or that would be.
+    /// The shape of the stream, or of the next one.
     fn shape(inner: &Inner) -> Shape {
         inner
             .stream
@@ -232,7 +232,7 @@ impl Channel {
             .map_or(inner.settings, |stream| stream.shape)
     }
 
-    /// The interrupt's line is raised.
+    /// Handles an interrupt that a test raises.
     #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
     pub(crate) fn interrupt(&self) {
         if self.acknowledge() {
@@ -245,7 +245,7 @@ impl Channel {
         self.name.to_str().unwrap_or("dmaframe")
     }
 
-    /// The reader returned slots.
+    /// Handles a KICK: the reader returned slots.
     pub(crate) fn kick(&self) -> Result {
         self.locked(|inner, events| {
             inner.bound()?;
@@ -258,7 +258,7 @@ impl Channel {
         })
     }
 
-    /// Takes returned slots back, and fills them if the engine is idle.
+    /// Reclaims returned slots and, if the engine is idle, starts a chain for them.
     fn advance(&self, inner: &mut Inner, events: &mut Events) {
         let (Some(hardware), Some(stream)) = (&mut inner.hardware, &mut inner.stream) else {
             return;
@@ -271,7 +271,7 @@ impl Channel {
         }
         if let Some(fault) = stream.take_fault() {
             self.report(fault, stream, inner.owner.as_ref());
-            // After a timeout it is stopped already: what it had done was collected then.
+            // After a timeout the engine is stopped already.
             if fault != Fault::Timeout {
                 self.halt_engine();
             }
@@ -303,8 +303,8 @@ impl Channel {
         }
     }
 
-    /// Maps what stands at `offset` of the ring. Under the mutex: the ring is not replaced, nor
-    /// asked whether it is mapped, meanwhile.
+    /// Maps the region at `offset` of the ring. The mutex keeps the ring from being replaced
+    /// meanwhile.
     pub(crate) fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result {
         let inner = self.inner.lock();
         inner.bound()?;
@@ -344,12 +344,12 @@ impl Channel {
         }
     }
 
-    /// All that sysfs and netlink show.
+    /// The state that sysfs and netlink show.
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
         self.snapshot_of(&self.inner.lock())
     }
 
-    /// What poll(2) is told.
+    /// The events that poll(2) reports.
     pub(crate) fn poll(&self) -> Readable {
         self.locked(|inner, events| {
             self.advance(inner, events);
@@ -369,7 +369,7 @@ impl Channel {
         })
     }
 
-    /// Who waits for frames.
+    /// The processes that wait for frames.
     pub(crate) fn readiness(&self) -> &Readiness {
         &self.readiness
     }

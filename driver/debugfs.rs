@@ -15,7 +15,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The file. Its removal waits for whoever reads.
+/// The file. Its removal waits for readers.
 pub(crate) type Registers = File<Arc<Channel>>;
 
 /// The file of `channel`, in `dir`.

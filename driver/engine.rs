@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the rest of the driver knows of a DMA engine.
+//! The interface of a DMA engine to the rest of the driver.
 //!
 //! An implementation runs one channel. Everything above deals in bus addresses and segments; how
 //! they become descriptors and register writes is the implementation's own.
@@ -20,7 +20,7 @@ pub(crate) struct Stamp {
     pub(crate) hz: u32,
 }
 
-/// What an interrupt was about.
+/// The reason for an interrupt.
 pub(crate) enum Acknowledge {
     /// Another device's.
     NotOurs,
@@ -58,7 +58,7 @@ pub(crate) trait Engine: Send + Sync {
     /// The channel's number on its engine.
     fn channel(&self) -> u32;
 
-    /// What its transfers are limited to.
+    /// The limits of its transfers.
     fn limits(&self) -> Limits;
 
     /// The counter that frames are stamped with.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults on request, for tests: what a DMA engine does once in a lifetime, and QEMU's never.
+//! Faults on request, for tests: failures of a DMA engine that QEMU's model never has.
 //!
 //! Sits between a channel and its engine, and is built with CONFIG_DMAFRAME_FAULT_INJECTION only.
 //!
@@ -41,7 +41,7 @@ use kernel::{
 /// The longest line of the file `fault`.
 const LINE_BYTES: usize = 32;
 
-/// What goes wrong, once.
+/// A fault that happens once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// The next completion is an error, with these bits of the engine's.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What streams need of the bound device: the pool of descriptors, and the pattern's memory.
+//! Resources of the bound device that streams use: the pool of descriptors and the pattern's memory.
 
 use crate::{
     abstractions::{
@@ -30,7 +30,7 @@ use kernel::{
 /// Memory for a chain: 1,024 descriptors of 32 bytes.
 const POOL_ORDER: u32 = 3;
 
-/// What a stream needs of the bound device.
+/// Resources of the bound device.
 pub(crate) struct Hardware {
     device: ARef<Device>,
     reference: Arc<Reference>,

@@ -4,7 +4,7 @@
 //! place.
 //!
 //! Limitations:
-//! - A program holds a channel for itself; a second one is told EBUSY.
+//! - One program at a time has a channel open; a second one gets EBUSY.
 //! - Settings change only while no stream is configured.
 //! - An engine that moves no data for 5 seconds, and does not wait for its peripheral's data
 //!   request, counts as failed.

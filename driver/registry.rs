@@ -50,7 +50,7 @@ impl Drop for Place {
         // Dropped after the lock is released: it may be the last reference.
         let _channel = channel.and_then(|index| channels.remove(index).ok());
         if channels.is_empty() {
-            // Nobody drops a module's statics.
+            // Statics of a module are never dropped: free the memory here.
             *channels = KVec::new();
         }
         drop(channels);

@@ -147,8 +147,8 @@ impl Source {
         Ok(())
     }
 
-    /// What sources are sorted by: the bus address, the pattern before all others. The order of
-    /// the nodes would be that in which something merged an overlay.
+    /// The key by which sources are sorted: the bus address; the pattern comes first. The order of
+    /// the nodes depends on how the overlay was merged.
     pub(crate) fn place(&self) -> u32 {
         self.register.as_ref().map_or(0, |register| register.bus)
     }
@@ -208,7 +208,7 @@ impl Source {
             .map_or(Width::Bits32, |register| register.width)
     }
 
-    /// What userland is told.
+    /// The description for userland.
     pub(crate) fn info(&self, index: u32, limits: &Limits) -> SourceInfo {
         let mut info = SourceInfo {
             index,

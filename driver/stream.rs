@@ -55,7 +55,7 @@ struct Flight {
     moved: Instant<Monotonic>,
 }
 
-/// What the engine is doing for a stream.
+/// The state of the engine for a stream.
 enum Run {
     Stopped,
     Idle,
@@ -73,7 +73,7 @@ pub(crate) struct Stream {
     run: Run,
     /// The consumer index that returns the frame which read(2) gave in part, and the bytes given.
     partly_read: Option<(u32, usize)>,
-    /// A fault that nobody was told of yet.
+    /// A fault that was not reported yet.
     news: Option<Fault>,
     pace: Option<Pacer>,
     watch: Option<Pacer>,
@@ -160,7 +160,7 @@ impl Stream {
         }
     }
 
-    /// Changes when somebody should look again.
+    /// A value that changes when waiting processes must look again.
     pub(crate) fn progress(&self) -> (u64, u32, State) {
         (self.stats.frames, self.number, self.state())
     }
@@ -225,7 +225,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Publishes what the stopped engine has completed, and ends.
+    /// Publishes the frames that the stopped engine has completed, and ends.
     pub(crate) fn stop(&mut self) {
         self.finish();
         self.ring.meta().flags.store(STOPPED, Release);
@@ -244,13 +244,13 @@ impl Stream {
         self.show_counters();
     }
 
-    /// Stops, if it runs, and leaves the ring to whoever has it mapped. Its last counters.
+    /// Stops the stream if it runs, and marks the ring as detached. Returns the last counters.
     pub(crate) fn detach(mut self) -> Stats {
         if self.state() == State::Running {
             self.finish();
         }
         let flags = &self.ring.meta().flags;
-        // In one store: a reader that saw the end alone would take it for an ordinary one.
+        // One store: a reader that sees STOPPED without DETACHED takes it for an ordinary end.
         flags.store(flags.load(Relaxed) & FAULTED | STOPPED | DETACHED, Release);
         self.stats()
     }
@@ -265,7 +265,7 @@ impl Stream {
         events.add(Event::Error);
     }
 
-    /// The fault that has ended the stream, once: the engine is to be stopped.
+    /// The fault that has ended the stream. Returned once: the caller stops the engine.
     pub(crate) fn take_fault(&mut self) -> Option<Fault> {
         self.news.take()
     }
@@ -275,7 +275,7 @@ impl Stream {
         self.bad_consumer
     }
 
-    /// Takes back what the reader returned. False at an impossible index.
+    /// Takes back the slots that the reader returned. False at an impossible index.
     pub(crate) fn reclaim(&mut self) -> bool {
         match self.producer.reclaim(self.ring.consumer()) {
             Ok(_) => true,
@@ -310,7 +310,7 @@ impl Stream {
         flight.moved.elapsed() > Delta::from_secs(STALL_SECONDS)
     }
 
-    /// Publishes what the stopped engine has completed, and fails.
+    /// Publishes the frames that the stopped engine has completed, and fails.
     pub(crate) fn time_out(&mut self, events: &mut Events) {
         if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Idle) {
             self.collect(&flight);
@@ -323,7 +323,7 @@ impl Stream {
     pub(crate) fn complete(&mut self, error_bits: u32, events: &mut Events) {
         let flight = match core::mem::replace(&mut self.run, Run::Idle) {
             Run::Flying(flight) => flight,
-            // No chain of ours: there is nothing to publish.
+            // No chain was running: there is nothing to publish.
             other => {
                 self.run = other;
                 return;
@@ -358,14 +358,14 @@ impl Stream {
     ) {
         match &self.run {
             Run::Idle => (),
-            // What is due beyond the slots that are left need not wait for the chain to be lost.
+            // Frames that are due and have no slot are lost now, not at the end of the chain.
             Run::Flying(flight) if self.pace.is_some() => {
                 let taken = flight.frames;
                 self.reclaim();
                 self.skip_late(self.producer.free().saturating_sub(taken), events);
                 return;
             }
-            // The chain goes on: only what the reader returned is news, and poll(2) depends on it.
+            // The chain goes on. poll(2) needs the slots that the reader returned meanwhile.
             Run::Flying(_) => {
                 self.reclaim();
                 return;

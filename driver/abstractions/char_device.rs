@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A character device with all the habits of a file: open, mmap, ioctl, poll, SIGIO, read(2).
+//! A character device with open, mmap, ioctl, poll, SIGIO and read(2).
 //!
 //! The kernel crate's `MiscDevice` lacks poll, fasync and attribute groups.
 
@@ -32,7 +32,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What poll(2) reports.
+/// The events that poll(2) reports.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Readable {
     /// read(2) would not block.
@@ -43,7 +43,7 @@ pub(crate) struct Readable {
     pub(crate) gone: bool,
 }
 
-/// What a device does with its files.
+/// The file operations of a device.
 pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
     /// Its name, which never changes.
     fn name(&self) -> &CStr;
@@ -55,11 +55,11 @@ pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
     fn mmap(&self, vma: &VmaNew, offset: u64, shared: bool) -> Result;
     /// ioctl(2).
     fn ioctl(&self, request: u32, argument: usize) -> Result<isize>;
-    /// What there is to be read; the caller already waits on [`CharDevice::readiness`].
+    /// The events for poll(2). The caller already waits on [`CharDevice::readiness`].
     fn poll(&self) -> Readable;
     /// read(2).
     fn read(&self, nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize>;
-    /// Who waits for this device.
+    /// The processes that wait for this device.
     fn readiness(&self) -> &Readiness;
 }
 
@@ -78,7 +78,7 @@ unsafe impl Send for Readiness {}
 unsafe impl Sync for Readiness {}
 
 impl Readiness {
-    /// Nobody waits.
+    /// An empty list of waiters.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             sleepers <- new_poll_condvar!("dmaframe::readiness"),
@@ -86,7 +86,7 @@ impl Readiness {
         })
     }
 
-    /// Tells all of them.
+    /// Wakes all of them and sends SIGIO.
     pub(crate) fn notify(&self) {
         self.sleepers.notify_all();
         // SAFETY: The list is empty or maintained by `fasync_helper`.

@@ -28,7 +28,7 @@ extern "C" {
     fn dmaframe_dump_portid(cb: *mut bindings::netlink_callback) -> u32;
 }
 
-/// What a family does.
+/// The operations of a family.
 pub(crate) trait Commands: Sized + 'static {
     /// A request for one object. The reply carries `REPLY` as its command.
     fn get(request: &Request<'_>, reply: &mut Message) -> Result;
@@ -44,9 +44,9 @@ pub(crate) trait Commands: Sized + 'static {
     const SET: u8;
     /// A command that only dumps: other objects than those of [`Commands::GET`]. The largest one.
     const DUMP: u8;
-    /// What requests for one object may hold.
+    /// The attributes that requests for one object may have.
     const GET_POLICY: &'static [Policy];
-    /// What requests for a change may hold.
+    /// The attributes that requests for a change may have.
     const SET_POLICY: &'static [Policy];
     /// The family.
     fn family() -> &'static Family<Self>;

@@ -12,12 +12,12 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What an interrupt does.
+/// The handlers of an interrupt.
 pub(crate) trait Interrupt: Send + Sync + 'static {
     /// In hard interrupt context: silences the device. False when it was not its interrupt.
     fn acknowledge(&self) -> bool;
 
-    /// In the interrupt's thread: all the rest. It may sleep.
+    /// Handles the interrupt in its thread. May sleep.
     fn service(&self);
 }
 

@@ -25,7 +25,7 @@ unsafe impl Send for RateLimit {}
 unsafe impl Sync for RateLimit {}
 
 impl RateLimit {
-    /// A limit of which nothing is used.
+    /// A limit without a use so far.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             state <- Opaque::ffi_init(|slot| {

@@ -34,7 +34,7 @@ impl Channel {
         self.readiness.notify();
     }
 
-    /// A program opens the device: the only one.
+    /// Opens the device for the calling process, unless another one has it open.
     pub(crate) fn open(&self) -> Result {
         let mut inner = self.inner.lock();
         inner.bound()?;
@@ -45,7 +45,7 @@ impl Channel {
         Ok(())
     }
 
-    /// It is done with it.
+    /// Closes the device: stops the stream and gives its ring up.
     pub(crate) fn release(&self) {
         self.locked(|inner, events| {
             self.drop_stream(inner, events);
@@ -95,7 +95,7 @@ impl Channel {
         }
     }
 
-    /// Leaves the ring to whoever has it mapped, and gives its slots back.
+    /// Stops the stream and unmaps its slots. Mappings keep the ring's memory.
     pub(super) fn drop_stream(&self, inner: &mut Inner, events: &mut Events) {
         let Some(stream) = inner.stream.take() else {
             return;
@@ -107,7 +107,7 @@ impl Channel {
         inner.last = stream.detach();
     }
 
-    /// Stops the engine and forgets an interrupt that was on its way.
+    /// Stops the engine and discards an interrupt that was pending.
     pub(super) fn halt_engine(&self) {
         if self.engine.stop().is_err() && self.messages.allows() {
             pr_err!(

@@ -58,10 +58,10 @@ impl Stream {
         if frames == 0 {
             return;
         }
-        // Whatever is lost before the next frame is taken is one gap in the stream.
+        // All frames lost before the next one that is taken are one gap in the stream.
         if self.lost_before == 0 {
             self.stats.overruns += 1;
-            // A reader at its limit begins to lose again and again: one event a second will do.
+            // A reader at its limit loses frames again and again: limit the events to one a second.
             if !core::mem::replace(&mut self.overrun_told, true) {
                 events.add(Event::Overrun);
             }

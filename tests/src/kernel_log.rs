@@ -31,17 +31,24 @@ impl KernelLog {
     /// # Panics
     ///
     /// If `/dev/kmsg` cannot be read.
-    pub fn says(mut self, words: &str) -> bool {
+    pub fn says(self, words: &str) -> bool {
+        self.messages().iter().any(|message| message.contains(words))
+    }
+
+    /// The messages, each with the prefix of `/dev/kmsg`.
+    ///
+    /// # Panics
+    ///
+    /// If `/dev/kmsg` cannot be read.
+    pub fn messages(mut self) -> Vec<String> {
+        let mut messages = Vec::new();
         let mut record = [0; RECORD_BYTES];
         loop {
             match self.0.read(&mut record) {
-                Ok(bytes) if String::from_utf8_lossy(&record[..bytes]).contains(words) => {
-                    return true;
-                }
-                Ok(_) => (),
+                Ok(bytes) => messages.push(String::from_utf8_lossy(&record[..bytes]).into_owned()),
                 // Older records were overwritten.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => (),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return messages,
                 Err(error) => panic!("cannot read /dev/kmsg: {error}"),
             }
         }

@@ -74,7 +74,7 @@ impl std::fmt::Display for Figures {
 }
 
 /// The role and the device of each load process.
-const ROLES: [(&str, &str); 3] = [("stream", "0"), ("read", "1"), ("ask", "0")];
+const ROLES: [(&str, &str); 3] = [("stream", "0"), ("read", "1"), ("query", "0")];
 
 /// The load: one process for each of `ROLES`, with the processes that it forks.
 struct Load {

@@ -6,14 +6,16 @@ use dmaframe_abi::ring::{FAULTED, MAP_CONSUMER, MAP_META, MAP_SLOTS};
 use dmaframe_abi::stream::{Fault, State};
 use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::kernel_log::KernelLog;
 use dmaframe_tests::mapping::{Mapping, PAGE};
-use dmaframe_tests::raw::{GOOD, Raw};
+use dmaframe_tests::raw::{GOOD, QUIET, Raw};
 use dmaframe_tests::{BoardLock, DEVICES, wait};
 use libc::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
 use std::io::Read;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::Instant;
 
 /// Returns `honest` frames, then writes the index that `wrong` makes of the producer index.
 fn write_index(honest: u32, wrong: impl Fn(u32) -> u32) {
@@ -113,4 +115,38 @@ fn an_ordinary_stream_works_after_a_fault() {
         account.take_next(&mut stream);
     }
     assert_eq!((account.lost, stream.stats().unwrap().bad_consumer), (0, 0));
+}
+
+/// A program that causes faults in a loop must not fill the kernel's log. The messages that are
+/// logged name the process, the index and the valid range.
+#[test]
+fn faults_in_a_loop_are_logged_at_a_limited_rate() {
+    const FAULTS: usize = 500;
+    /// The kernel's default limit.
+    const MESSAGES_IN_5_SECONDS: u64 = 10;
+    let _board = BoardLock::acquire();
+    let log = KernelLog::from_now();
+    let began = Instant::now();
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(QUIET).unwrap();
+    let page = Mapping::new(&raw, MAP_CONSUMER, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED).unwrap();
+    let consumer = &page.consumer().consumer;
+    for _ in 0..FAULTS {
+        consumer.store(0, Release);
+        raw.request(uapi::START, 0).unwrap();
+        consumer.store(77, Release);
+        raw.request(uapi::KICK, 0).unwrap();
+        assert_eq!(raw.stats().state, State::Faulted as u32);
+    }
+    // The limit is per period, so a slow machine may log the messages of several periods.
+    let periods = began.elapsed().as_secs() / 5 + 2;
+    let messages: Vec<_> =
+        log.messages().into_iter().filter(|line| line.contains("dmaframe0: ")).collect();
+    let most = periods * MESSAGES_IN_5_SECONDS;
+    assert!((1..=most).contains(&(messages.len() as u64)), "{} messages", messages.len());
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let process = format!("{}[{}]", comm.trim_end(), std::process::id());
+    for words in [process.as_str(), "index 77", "from 0 to 0"] {
+        assert!(messages[0].contains(words), "{words}: {}", messages[0]);
+    }
 }

@@ -7,6 +7,7 @@ use dmaframe_abi::netlink::Event;
 use dmaframe_abi::ring::{MAP_CONSUMER, MAP_META};
 use dmaframe_abi::uapi;
 use dmaframe_tests::frames::{Account, SHAPE, start};
+use dmaframe_tests::kernel_log::KernelLog;
 use dmaframe_tests::mapping::{Mapping, PAGE};
 use dmaframe_tests::process::{Done, Run, User};
 use dmaframe_tests::raw::{GOOD, Raw};
@@ -216,6 +217,39 @@ fn ynl_gets_a_message_when_a_setting_is_refused() {
     let words = "a stream uses the device: close it first: Device or resource busy";
     assert_eq!(done.status.code(), Some(1), "{done:?}");
     assert!(done.stdout.contains(words), "{done:?}");
+}
+
+/// The kernel cuts off messages of 80 characters and more, and logs that.
+#[test]
+fn no_message_of_a_refusal_is_truncated() {
+    let _board = BoardLock::acquire();
+    let log = KernelLog::from_now();
+    let mut client = Client::connect().unwrap();
+    let none = Settings::default();
+    for (id, settings) in [
+        (u32::MAX, none.clone()),
+        (0, Settings { source: Some("x".repeat(31)), ..none.clone() }),
+        (0, Settings { frame_bytes: Some(u32::MAX - 3), ..none.clone() }),
+        (0, Settings { frame_bytes: Some(u32::MAX), ..none.clone() }),
+        (0, Settings { frame_bytes: Some(4098), ..none.clone() }),
+        (0, Settings { frame_bytes: Some(16 << 20), slots: Some(1024), ..none.clone() }),
+        (0, Settings { slots: Some(u32::MAX), ..none.clone() }),
+        (0, Settings { policy: Some(Policy::Drop), ..none.clone() }),
+        (0, Settings { interval_us: Some(u32::MAX), ..none.clone() }),
+    ] {
+        match client.set(id, &settings) {
+            Err(Error::Refused { message: Some(message), .. }) => {
+                assert!((1..80).contains(&message.len()), "{settings:?}: {message}");
+            }
+            other => panic!("{settings:?}: {other:?}"),
+        }
+    }
+    let raw = Raw::open(DEVICES[0]);
+    raw.configure(GOOD).unwrap();
+    assert!(client.set(0, &Settings { slots: Some(8), ..none }).is_err());
+    let messages = log.messages();
+    let truncated = messages.iter().find(|message| message.contains("truncated extack"));
+    assert_eq!(truncated, None);
 }
 
 #[test]

@@ -50,7 +50,7 @@ const FIRST: &str =
 
 /// Measurements with the clock of the host. They include the work of the DMA engine, for which the
 /// guest executes no instructions.
-const BY_CLOCK: &[&str] = &["engine", "payload", "scaling"];
+const BY_CLOCK: &[&str] = &["engine", "payload", "polls", "scaling"];
 /// Measurements with a clock that counts instructions, which do not depend on the load of the host.
 const BY_INSTRUCTIONS: &[&str] = &["reader", "calls", "system", "latency"];
 

@@ -61,15 +61,15 @@ pub enum Attribute {
     Event = 14,
     /// u32: a [`crate::stream::Fault`].
     Fault = 15,
-    /// uint: gaps between published frames since the stream started.
+    /// uint: gaps between published frames since START.
     Overruns = 16,
-    /// uint: chains that the engine ran since the stream started.
+    /// uint: chains that the engine ran since START.
     Chains = 17,
-    /// uint: interrupts handled since the stream started.
+    /// uint: interrupts handled since START.
     Interrupts = 18,
-    /// uint: kICK requests since the stream started.
+    /// uint: KICK requests since START.
     Kicks = 19,
-    /// uint: impossible consumer indices found since the stream started.
+    /// uint: impossible consumer indices found since START.
     BadConsumer = 20,
     /// u32: the engine's error bits at the last error.
     ErrorBits = 21,
@@ -77,17 +77,17 @@ pub enum Attribute {
     /// if it has none there. In events it is that of the initial namespace. Absent while the device
     /// is not open.
     OwnerPid = 22,
-    /// String: that process's command name. Absent while the device is not open.
+    /// String: the command name of that process. Absent while the device is not open.
     OwnerComm = 23,
     /// String: the engine's name.
     Engine = 24,
-    /// u32: longest payload of a frame in bytes.
+    /// u32: longest payload in bytes.
     FrameBytesMax = 25,
-    /// u32: payloads are multiples of this many bytes.
+    /// u32: granularity of payloads in bytes: their length is a multiple of it.
     FrameGranularity = 26,
     /// u32: largest number of slots.
     SlotsMax = 27,
-    /// uint: most bytes of all slots together.
+    /// uint: largest ring: bytes of all slots together.
     RingBytesMax = 28,
     /// u32: shortest interval in microseconds.
     IntervalUsMin = 29,
@@ -104,27 +104,27 @@ pub const ATTRIBUTE_MAX: u16 = Attribute::StampHz as u16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum SourceAttribute {
-    /// u32: The N of /dev/dmaframeN.
+    /// u32: the `N` of `/dev/dmaframeN`.
     Device = 1,
-    /// u32: the number of the source.
+    /// u32: index of the source.
     Index = 2,
     /// String: the name of the source.
     Name = 3,
     /// uint: the bus address of its first byte; zero for the driver's own memory.
     Bus = 4,
-    /// u32: its length in bytes.
+    /// u32: length of the source in bytes.
     Bytes = 5,
-    /// u32: bytes of one read.
+    /// u32: width of one read in bytes.
     Width = 6,
-    /// u32: the peripheral request that paces the reads; 0 is none.
+    /// u32: number of the DREQ that paces the reads; 0 is none.
     Dreq = 7,
-    /// u32: 1: the address increments; 2: the source is the pattern.
+    /// u32: a set of [`crate::uapi::SOURCE_INCREMENTS`] and [`crate::uapi::SOURCE_PATTERN`].
     Flags = 8,
-    /// u32: suggested payload of a frame in bytes.
+    /// u32: default length of a payload in bytes.
     FrameBytes = 9,
-    /// u32: longest payload of a frame in bytes.
+    /// u32: longest payload in bytes.
     FrameBytesMax = 10,
-    /// u32: suggested interval in microseconds; 0 is unpaced.
+    /// u32: default interval in microseconds; 0 is unpaced.
     IntervalUs = 11,
 }
 

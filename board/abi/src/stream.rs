@@ -160,31 +160,32 @@ pub struct Shape {
 /// Why a [`Shape`] was refused, with the value refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShapeError {
-    /// The device has no such source.
+    /// The device has no source of this index.
     Source(u32),
-    /// Out of bounds.
+    /// The payload's length in bytes is not from [`FRAME_BYTES_MIN`] to [`FRAME_BYTES_MAX`].
     FrameRange(u32),
-    /// Not a multiple of [`FRAME_GRANULARITY`].
+    /// The payload's length in bytes is not a multiple of [`FRAME_GRANULARITY`].
     FrameGranularity(u32),
-    /// Not a multiple of the width of the source's reads.
+    /// The payload's length is not a multiple of the source's width.
     FrameWidth {
-        /// The length refused.
+        /// The length refused, in bytes.
         bytes: u32,
-        /// Bytes of one read of the source.
+        /// Width of one read of the source in bytes.
         width: u32,
     },
-    /// More than the source's limit: the engine would need too many transfers for a frame.
+    /// The payload is longer than the source allows: a frame would need too many transfers.
     FrameLimit {
-        /// The length refused.
+        /// The length refused, in bytes.
         bytes: u32,
-        /// The longest payload of this source.
+        /// Longest payload of this source in bytes.
         most: u32,
     },
-    /// Not a power of two, or out of bounds.
+    /// The number of slots is not a power of two from [`SLOTS_MIN`] to [`SLOTS_MAX`].
     Slots(u32),
     /// The slots together have more than [`RING_BYTES_MAX`] bytes.
     RingBytes(u64),
-    /// Out of bounds.
+    /// The interval in microseconds is neither 0 nor from [`INTERVAL_US_MIN`] to
+    /// [`INTERVAL_US_MAX`].
     Interval(u32),
     /// [`Policy::Drop`] without an interval: without one no frame is ever due.
     DropUnpaced,
@@ -210,7 +211,7 @@ impl fmt::Display for ShapeError {
                 write!(f, "slots {slots} is not a power of two from {SLOTS_MIN} to {SLOTS_MAX}")
             }
             Self::RingBytes(bytes) => {
-                // Short enough for an extended acknowledgement: 79 bytes.
+                // An extended acknowledgement of netlink holds 79 bytes.
                 write!(f, "{bytes} bytes are over {RING_BYTES_MAX}: reduce slots or frame-bytes")
             }
             Self::Interval(us) => write!(

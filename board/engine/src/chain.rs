@@ -12,9 +12,9 @@ use dmaframe_abi::stream::FRAME_BYTES_MAX;
 
 /// Largest number of transfers of one frame.
 ///
-/// The longest frame ([`FRAME_BYTES_MAX`]) of the pattern reads its reference
-/// block 64 times. It needs up to [`SLOT_BLOCKS`] more transfers where a block of the slot ends,
-/// and two for the stamps.
+/// The longest frame ([`FRAME_BYTES_MAX`]) of the pattern reads its reference block 64 times. It
+/// needs up to [`SLOT_BLOCKS`] more transfers where a block of the slot ends, and two for the
+/// stamps.
 pub const MAX_SEGMENTS: usize = 128;
 
 /// Largest number of bytes, headers included, that a chain of several frames moves. A longer frame
@@ -217,15 +217,15 @@ impl fmt::Display for PlanError {
 
 impl core::error::Error for PlanError {}
 
-/// The longest payload of which every frame can be planned, wherever the frame begins in its source
-/// and however its slot is cut into blocks: at most [`FRAME_BYTES_MAX`] bytes.
+/// The longest payload in bytes, at most [`FRAME_BYTES_MAX`], that [`plan_frame`] can plan for
+/// every offset in the source and every division of the slot into blocks. Zero if there is none.
 ///
-/// `source_bytes` is the length of a source whose address increments, and `None` for a fixed
-/// address. Zero if no frame can be planned.
+/// `source_bytes` is the length in bytes of a source whose address increments, and `None` for a
+/// fixed address.
 pub fn longest_payload(limits: &Limits, source_bytes: Option<u32>, width: Width) -> u32 {
     let unit = limits.granularity.max(width.bytes());
     let longest = limits.transfer_bytes - limits.transfer_bytes % unit;
-    // The two stamps, and one transfer more for each block of the slot but the last.
+    // Two transfers for the stamps, and one more for each block of the slot except the last.
     let spare = (MAX_SEGMENTS - 2 - (SLOT_BLOCKS - 1)) as u32;
     let fits = |bytes: u32| {
         // A frame may begin in the middle of the source.

@@ -20,7 +20,7 @@ extern "C" {
 /// Most bytes of an extended acknowledgement's message: NETLINK_MAX_FMTMSG_LEN less its NUL.
 const EXPLANATION_BYTES: usize = 79;
 
-/// What an attribute of a request holds.
+/// The type of an attribute of a request.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub(crate) struct Policy(pub(super) bindings::nla_policy);

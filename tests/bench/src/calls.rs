@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! System calls per frame and polls per publication, counted in a traced child between two marks
-//! that the child makes.
+//! System calls per frame, counted in a traced child between two marks that the child makes.
 
 use crate::samples::{Sample, Samples, say};
 use crate::video::Video;
@@ -9,9 +8,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpgid};
-use std::collections::HashSet;
-use std::io::read_to_string;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// The first argument of the traced child.
@@ -29,12 +26,8 @@ const PACED_BYTES: u32 = 4096;
 pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     for round in 0..extent.rounds.min(3) {
         say("calls", round, extent.rounds.min(3));
-        let mut add = |subject, key: u32, counts: Counts| -> Result<()> {
-            let mut add = |measure, value| {
-                samples.add(Sample { measure, subject, key: key.into(), round }, &[value])
-            };
-            add("calls", counts.calls_per_frame)?;
-            counts.polls_per_publication.map_or(Ok(()), |polls| add("polls", polls))
+        let mut add = |subject, key: u32, calls: f64| {
+            samples.add(Sample { measure: "calls", subject, key: key.into(), round }, &[calls])
         };
         for bytes in SATURATED_SIZES {
             let frames = (SATURATED_FRAMES * 4096 / bytes).max(50);
@@ -48,41 +41,27 @@ pub(crate) fn measure(extent: Extent, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
-/// What was counted.
-#[derive(Clone, Copy, Debug)]
-struct Counts {
-    calls_per_frame: f64,
-    /// `None` for a driver that does not tell when it published a frame.
-    polls_per_publication: Option<f64>,
-}
-
-/// Runs a child and counts its calls.
-fn counted(kind: &str, bytes: u32, frames: u32) -> Result<Counts> {
+/// Runs a child. Returns its calls per frame.
+fn counted(kind: &str, bytes: u32, frames: u32) -> Result<f64> {
     let mut child = Command::new("/proc/self/exe")
         .args([CHILD, kind, &bytes.to_string(), &frames.to_string()])
-        .stdout(Stdio::piped())
         .spawn()?;
-    let counted = count(&child).map_err(|error| {
+    let calls = count(&child).map_err(|error| {
         // The child may be stopped.
         let _ = child.kill();
         format!("counting the calls of {kind}: {error}")
     });
     let status = child.wait();
-    let (calls, polls) = counted?;
+    let calls = calls?;
     // The trace has waited for the child already.
     drop(status);
-    let output = child.stdout.take().map_or(Ok(String::new()), read_to_string)?;
-    let publications: u32 = output.trim().parse()?;
-    Ok(Counts {
-        calls_per_frame: calls as f64 / f64::from(frames),
-        polls_per_publication: (publications > 0).then(|| polls as f64 / f64::from(publications)),
-    })
+    Ok(calls as f64 / f64::from(frames))
 }
 
-/// Traces a child to its end. Returns the numbers of its calls and of its polls between the marks.
-fn count(child: &Child) -> Result<(u64, u64)> {
+/// Traces a child to its end. Returns the number of its calls between the marks.
+fn count(child: &Child) -> Result<u64> {
     let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let (mut marks, mut calls, mut polls) = (0, 0_u64, 0_u64);
+    let (mut marks, mut calls) = (0, 0_u64);
     let mut first = true;
     loop {
         match waitpid(pid, None)? {
@@ -95,15 +74,12 @@ fn count(child: &Child) -> Result<(u64, u64)> {
             WaitStatus::PtraceSyscall(_) => {
                 match entered(pid)? {
                     Some(MARK) => marks += 1,
-                    Some(call) if marks == 1 => {
-                        calls += 1;
-                        polls += u64::from(call == libc::SYS_ppoll);
-                    }
+                    Some(_) if marks == 1 => calls += 1,
                     _ => {}
                 }
                 ptrace::syscall(pid, None)?;
             }
-            WaitStatus::Exited(_, 0) if marks == 2 => return Ok((calls, polls)),
+            WaitStatus::Exited(_, 0) if marks == 2 => return Ok(calls),
             other => {
                 return Err(format!("the child ended with {other:?} after {marks} marks").into());
             }
@@ -122,13 +98,13 @@ fn entered(pid: Pid) -> Result<Option<i64>> {
     Ok(Some(i64::try_from(number)?))
 }
 
-/// Runs the reader whose calls are counted, and prints the number of publications that it saw.
+/// Runs the reader whose calls are counted.
 pub(crate) fn child(arguments: &[&str]) -> Result<()> {
     let [kind, bytes, frames] = arguments else { return Err(crate::USAGE.into()) };
     let (bytes, frames) = (bytes.parse()?, frames.parse()?);
     ptrace::traceme()?;
     raise(Signal::SIGSTOP)?;
-    let publications = match *kind {
+    match *kind {
         "saturated" => streamed(bytes, 0, frames, false),
         "busy" => streamed(bytes, 0, frames, true),
         "paced" => streamed(bytes, PACED_US, frames, false),
@@ -137,24 +113,18 @@ pub(crate) fn child(arguments: &[&str]) -> Result<()> {
             for _ in 0..4 {
                 video.take()?;
             }
-            marked(|| (0..frames).try_for_each(|_| video.take())).map(|()| 0)
+            marked(|| (0..frames).try_for_each(|_| video.take()))
         }
         _ => Err(crate::USAGE.into()),
-    }?;
-    println!("{publications}");
-    Ok(())
+    }
 }
 
-/// Takes frames between the marks. Returns the number of publications: the driver publishes the
-/// frames of a chain together, with the same time.
-fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<usize> {
+fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<()> {
     let mut stream = stream::start(stream::DEVICE, bytes, stream::slots(bytes), interval_us)?;
     stream::skip(&mut stream, 8)?;
-    let mut published = Vec::with_capacity(frames as usize);
     marked(|| {
         for _ in 0..frames {
             let frame = stream.next()?.ok_or("the stream ended")?;
-            published.push(frame.published_ns());
             if busy {
                 let held = Instant::now();
                 while held.elapsed() < BUSY_A_BYTE * bytes {
@@ -164,8 +134,7 @@ fn streamed(bytes: u32, interval_us: u32, frames: u32, busy: bool) -> Result<usi
             drop(frame);
         }
         Ok(())
-    })?;
-    Ok(published.into_iter().collect::<HashSet<_>>().len())
+    })
 }
 
 fn marked(work: impl FnOnce() -> Result<()>) -> Result<()> {

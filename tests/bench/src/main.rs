@@ -10,6 +10,7 @@ mod copying;
 mod engine;
 mod latency;
 mod payload;
+mod polls;
 mod processor;
 mod reader;
 mod samples;
@@ -80,6 +81,7 @@ fn measure(extent: Extent, file: &str, measures: &[&str]) -> Result<()> {
             "calls" => calls::measure(extent, &mut samples),
             "system" => system::measure(extent, &mut samples),
             "latency" => latency::measure(extent, &mut samples),
+            "polls" => polls::measure(extent, &mut samples),
             "payload" => payload::measure(extent, &mut samples),
             "scaling" => scaling::measure(extent, &mut samples),
             _ => Err(USAGE.into()),

@@ -340,7 +340,7 @@ fn query() -> bool {
         }
         match events.next_timeout(TICK) {
             Ok(event) => heard += u64::from(event.is_some()),
-            Err(Error::EventsLost) => {}
+            Err(Error::EventsLost | Error::Unloaded) => {}
             Err(error) => panic!("{error}"),
         }
     }

@@ -24,12 +24,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// What a subcommand returns.
+/// The result of a subcommand.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
-/// Frames that a DMA engine writes, read in place
+/// Stream, inspect and configure dmaframe devices
+///
+/// A dmaframe device is a channel of a DMA engine that fills a ring of frames, which programs read in
+/// place.
 #[derive(Debug, Parser)]
 #[command(
+    name = "dmaframe",
     version,
     after_help = "Exit status: 0 success, 1 failure, 2 wrong usage.\n\n\
         Examples:\n  \

@@ -2,6 +2,8 @@
 //! The command `dmaframe`.
 
 mod command;
+#[cfg(test)]
+mod pages;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -9,7 +11,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match command::run(command::Cli::parse()) {
         Ok(code) => code,
-        // Whoever read the output has seen enough.
+        // The reader of the output closed it, which is no error.
         Err(error) if command::is_broken_pipe(error.as_ref()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("dmaframe: {error}");

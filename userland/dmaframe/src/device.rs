@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The raw requests. The numbers come from `board` alone; `_bad` is nix's word for requests whose
-/// number it did not compute itself.
+/// The raw requests. Their numbers come from `dmaframe_abi`; nix calls requests whose number it did
+/// not compute `_bad`.
 mod request {
     use dmaframe_abi::uapi;
 
@@ -28,7 +28,7 @@ mod request {
     nix::ioctl_read_bad!(get_stats, uapi::GET_STATS, uapi::Stats);
 }
 
-/// What a device is: `GET_INFO`.
+/// The description of a device: `GET_INFO`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     /// The engine's name.
@@ -37,7 +37,7 @@ pub struct Info {
     pub device: u32,
     /// The engine's channel.
     pub channel: u32,
-    /// How many sources the device has.
+    /// Number of sources of the device.
     pub sources: u32,
     /// What the device is doing.
     pub state: State,
@@ -57,10 +57,10 @@ pub struct Info {
     pub interval_us_max: u32,
 }
 
-/// What a source is: `GET_SOURCE`.
+/// The description of a source: `GET_SOURCE`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// Its number, as [`Shape::source`] wants it.
+    /// Its number, for [`Shape::source`].
     pub index: u32,
     /// Its name, which is its device-tree node's.
     pub name: String,
@@ -72,9 +72,9 @@ pub struct Source {
     pub width: u32,
     /// The peripheral request that paces it; 0 is none.
     pub dreq: u32,
-    /// Payload bytes of a frame when nothing else is said.
+    /// Suggested payload of a frame in bytes.
     pub frame_bytes: u32,
-    /// Interval in microseconds when nothing else is said; 0 is unpaced.
+    /// Suggested interval in microseconds; 0 is unpaced.
     pub interval_us: u32,
     /// Longest payload of a frame in bytes.
     pub frame_bytes_max: u32,
@@ -84,7 +84,8 @@ pub struct Source {
     pub pattern: bool,
 }
 
-/// An open device. It is this program's alone until it and every [`Stream`] of it are dropped.
+/// An open device. No other program can open it until it, its [`Stream`] and all frames of them are
+/// dropped.
 #[derive(Debug)]
 pub struct Device {
     handle: Arc<Handle>,
@@ -132,7 +133,7 @@ impl Device {
         &self.handle.path
     }
 
-    /// What the device is and what it is doing.
+    /// The description and the state of the device.
     pub fn info(&self) -> Result<Info> {
         let mut raw = uapi::Info::default();
         // SAFETY: the request writes one `Info`, which is what it is given.
@@ -210,7 +211,7 @@ impl Device {
         })
     }
 
-    /// The device's settings: the shape that a stream has when nothing else is said.
+    /// The device's settings: the default shape of a stream.
     pub fn config(&self) -> Result<Shape> {
         let mut raw = Config::default();
         // SAFETY: the request writes one `Config`, which is what it is given.
@@ -349,7 +350,7 @@ impl AsFd for Handle {
     }
 }
 
-/// The device nodes there are, by number.
+/// The paths of all device nodes, by number.
 pub fn paths() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
     let mut found: Vec<(u32, PathBuf)> = entries
@@ -381,9 +382,9 @@ mod tests {
     use nix::sys::ioctl::ioctl_num_type;
     use nix::{request_code_none, request_code_read, request_code_readwrite};
 
-    /// `board` computes the numbers by itself, for it knows no operating system.
+    /// `dmaframe_abi` computes the numbers itself, because it depends on no operating system.
     #[test]
-    fn the_requests_are_numbered_as_the_kernel_numbers_them() {
+    fn request_numbers_match_the_kernels() {
         const TYPE: u8 = uapi::IOC_TYPE;
         for (ours, theirs) in [
             (uapi::GET_INFO, request_code_read!(TYPE, 0, size_of::<uapi::Info>())),
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_device_is_told_with_the_remedy() {
+    fn absent_and_other_files_are_reported_with_the_remedy() {
         let absent = Device::open("/dev/dmaframe-absent").unwrap_err().to_string();
         assert!(absent.contains("/dev/dmaframe-absent: no such device"), "{absent}");
         assert!(absent.contains("modprobe dmaframe"), "{absent}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can go wrong, and what to do about it.
+//! Errors, each with its remedy.
 
 use crate::device;
 use dmaframe_abi::frame::FrameError;
@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong. Each message names the value and, where there is one, the remedy.
+/// An error. Its message names the value that was wrong and, where there is one, the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,13 +26,13 @@ pub enum Error {
         /// The node asked for.
         path: PathBuf,
     },
-    /// The device node is not this user's to open.
+    /// This user may not open the device node.
     #[error("{}: permission denied; join the group dmaframe, or run as root", path.display())]
     Denied {
         /// The node asked for.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// The file is not a dmaframe device.
     #[error("{} is no dmaframe device; the devices are /dev/dmaframe0 and so on", path.display())]
     NoDmaframe {
         /// The file asked for.
@@ -43,7 +43,7 @@ pub enum Error {
     Open {
         /// The node asked for.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
     /// The device has no source of this name.
@@ -56,20 +56,20 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
-    /// The device cannot have a stream of this shape.
+    /// The device does not support a stream of this shape.
     #[error("{} cannot stream in this shape: {reason}", path.display())]
     Shape {
         /// The device.
         path: PathBuf,
-        /// Which part cannot be had.
+        /// The parameter that is refused.
         reason: ShapeError,
     },
-    /// What was asked for cannot be done while the stream runs.
+    /// The operation is not possible while the stream runs.
     #[error("{}: {action} while the stream runs is not possible; stop it first", path.display())]
     Running {
         /// The device.
         path: PathBuf,
-        /// What was asked for.
+        /// The operation.
         action: &'static str,
     },
     /// The kernel has no memory for the ring.
@@ -78,14 +78,14 @@ pub enum Error {
         /// Bytes of the slots together.
         bytes: u64,
     },
-    /// Streams of before, whose rings are still mapped, hold all the memory that a device may have.
+    /// Rings of earlier streams are still mapped and use all the memory that a device may have.
     #[error("{}: streams configured before are still mapped and leave no room for this one; drop \
         them first", path.display())]
     NoRoom {
         /// The device.
         path: PathBuf,
     },
-    /// The stream was not started, so that no frame can ever come.
+    /// The stream was not started, so no frame can come.
     #[error("{}: the stream was not started; start it before waiting for a frame", path.display())]
     NotStarted {
         /// The device.
@@ -107,13 +107,13 @@ pub enum Error {
         /// Why it stopped.
         fault: Fault,
     },
-    /// The ring that the driver made is none that this library can read.
+    /// This library cannot read the ring that the driver made.
     #[error("{}: the ring cannot be read: {what}; module and program are of different versions?",
         path.display())]
     Ring {
         /// The device.
         path: PathBuf,
-        /// What does not fit.
+        /// The part that does not fit.
         what: String,
     },
     /// A slot held no frame.
@@ -121,12 +121,12 @@ pub enum Error {
     Frame {
         /// The device.
         path: PathBuf,
-        /// What does not fit.
+        /// The part that does not fit.
         reason: FrameError,
     },
-    /// A payload is no slice of the type asked for.
+    /// A payload is not a slice of the requested type.
     #[error(
-        "a payload of {payload_bytes} bytes is no slice of {type_name} ({type_bytes} bytes \
+        "a payload of {payload_bytes} bytes is not a slice of {type_name} ({type_bytes} bytes \
         each)"
     )]
     View {
@@ -144,7 +144,7 @@ pub enum Error {
         path: PathBuf,
         /// The request: an ioctl's name, or a system call's.
         request: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         errno: Errno,
     },
     /// An attribute's file cannot be read or written.
@@ -154,15 +154,15 @@ pub enum Error {
         action: &'static str,
         /// The attribute's file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The kernel's error.
         source: io::Error,
     },
-    /// An attribute's file holds something else than it should.
-    #[error("{} holds {found:?}, which is no number", path.display())]
+    /// An attribute's file does not hold a number.
+    #[error("{} holds {found:?}, which is not a number", path.display())]
     NotANumber {
         /// The attribute's file.
         path: PathBuf,
-        /// What it holds.
+        /// The contents of the file.
         found: String,
     },
     /// The kernel has no such netlink family.
@@ -184,14 +184,14 @@ pub enum Error {
         request: String,
         /// The error code.
         errno: Errno,
-        /// The kernel's own words, if it sent any.
+        /// The kernel's message, if it sent one.
         message: Option<String>,
     },
     /// The netlink socket failed.
     #[error("the netlink socket failed: {0}")]
     Socket(#[source] io::Error),
-    /// The kernel sent what cannot be understood.
-    #[error("the kernel's netlink message cannot be understood: {0}")]
+    /// The kernel sent a message that cannot be decoded.
+    #[error("the kernel's netlink message cannot be decoded: {0}")]
     Message(String),
     /// The asynchronous runtime cannot watch the device.
     #[error("the runtime cannot watch the device: {0}")]
@@ -202,7 +202,7 @@ pub enum Error {
     /// There is no file descriptor for a [`Canceller`](crate::Canceller).
     #[error("cannot make an eventfd: {0}")]
     Canceller(#[source] io::Error),
-    /// Events came faster than they were taken; some are lost, later ones will be heard.
+    /// Events came faster than they were read: some are lost, later ones follow.
     #[error("events were lost: they came faster than they were read")]
     EventsLost,
 }

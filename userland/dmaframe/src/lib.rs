@@ -27,8 +27,8 @@
 //! }
 //! ```
 //!
-//! [`sysfs`] reads and writes a device's attributes, [`netlink`] does the same and hears events;
-//! neither needs the device to be free.
+//! [`sysfs`] reads and writes the attributes of a device. [`netlink`] does the same for all devices
+//! and receives events. Both work while another program has the device open.
 #![deny(missing_docs)]
 
 #[cfg(feature = "tokio")]
@@ -56,5 +56,5 @@ pub use stream::{Counters, Stream};
 /// The crate whose traits bound [`Frame::as_slice_of`] and whose types [`Header`] has.
 pub use zerocopy;
 
-/// What this library's calls return.
+/// The result of the library's functions.
 pub type Result<T> = std::result::Result<T, Error>;

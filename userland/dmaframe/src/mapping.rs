@@ -51,7 +51,7 @@ pub(crate) struct Ticket {
     generation: u32,
 }
 
-/// What the ring's flags say.
+/// The flags of the ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flags {
     pub(crate) stopped: bool,
@@ -119,12 +119,12 @@ impl Ring {
         meta_of(&self.meta)
     }
 
-    /// The flags, as they were before any index that is read after this call.
+    /// The flags as they were before any index that is loaded after this call.
     pub(crate) fn flags(&self) -> Flags {
         let meta = self.meta();
         let flags = meta.flags.load(Ordering::Relaxed);
-        // With the driver's release this orders the flag before the last frame's index: a ring
-        // that is stopped and then found empty has been drained.
+        // With the driver's release this orders the flags before the index of the last frame: a
+        // ring that is stopped and then found empty is drained.
         fence(Ordering::Acquire);
         let fault = || Fault::try_from(meta.fault.load(Ordering::Relaxed)).unwrap_or(Fault::Engine);
         Flags {

@@ -63,14 +63,14 @@ impl Attribute {
     }
 }
 
-/// The attributes of one device. It can be in use meanwhile.
+/// The attributes of one device, which may be in use.
 #[derive(Clone, Debug)]
 pub struct Attributes {
     directory: PathBuf,
 }
 
 impl Attributes {
-    /// The attributes of `/dev/dmaframeN`; whether it exists shows when one is read.
+    /// The attributes of `/dev/dmaframeN`. Whether it exists shows with the first read.
     pub fn of(device: u32) -> Self {
         Self { directory: PathBuf::from(format!("/sys/class/misc/dmaframe{device}")) }
     }
@@ -105,15 +105,15 @@ impl Attributes {
             .map_err(|_| Error::NotANumber { path: self.directory.join(attribute.name()), found })
     }
 
-    /// Changes a setting; needs root. Settings are what a stream is like when its program says
-    /// nothing else, and cannot change while one is configured.
+    /// Changes a setting. Needs root. Settings are the defaults of streams, and cannot change while
+    /// a stream is configured.
     ///
     /// # Errors
     ///
     /// [`Error::Attribute`].
     pub fn write(&self, attribute: Attribute, value: impl Display) -> Result<()> {
         let path = self.directory.join(attribute.name());
-        // One write of the whole value, into a file that must exist: sysfs knows no creation.
+        // One write of the whole value, into an existing file: sysfs cannot create one.
         fs::OpenOptions::new()
             .write(true)
             .open(&path)
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_read_and_written_and_absence_names_the_file() {
+    fn values_are_read_and_written_and_errors_name_the_file() {
         let directory = std::env::temp_dir().join(format!("dmaframe-sysfs-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("frames"), "12345678901\n").unwrap();

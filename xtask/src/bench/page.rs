@@ -66,6 +66,7 @@ pub(crate) fn markdown(
     engine(text, samples);
     readers(text, samples);
     calls(text, samples);
+    polls(text, samples);
     system_table(text, samples);
     latency(text, samples);
     payload(text, samples);
@@ -114,7 +115,7 @@ fn calls(text: &mut String, samples: &Samples) {
         text,
         format_args!(
             "\n## System calls per frame\n\n\
-         | reader | frame | calls per frame | polls per publication |\n|---|---|---|---|"
+         | reader | frame | calls per frame |\n|---|---|---|"
         ),
     );
     for (subject, name) in [
@@ -125,8 +126,24 @@ fn calls(text: &mut String, samples: &Samples) {
     ] {
         for key in samples.keys("calls", subject) {
             let calls = cell(samples.figure("calls", subject, key), 1.0);
+            line(text, format_args!("| {name} | {} | {calls} |", size(key)));
+        }
+    }
+}
+
+fn polls(text: &mut String, samples: &Samples) {
+    line(
+        text,
+        format_args!(
+            "\n## Polls per publication\n\n\
+         More than 1 means that poll(2) returned without a new frame.\n\n\
+         | reader | frame | polls per publication |\n|---|---|---|"
+        ),
+    );
+    for (subject, name) in [("saturated", "full speed"), ("paced", "paced")] {
+        for key in samples.keys("polls", subject) {
             let polls = cell(samples.figure("polls", subject, key), 1.0);
-            line(text, format_args!("| {name} | {} | {calls} | {polls} |", size(key)));
+            line(text, format_args!("| {name} | {} | {polls} |", size(key)));
         }
     }
 }

@@ -260,6 +260,20 @@ pub(super) const SECTION: Section = Section {
             reader.start()?;
             equal("event", next(target, &mut events)?.event, Some(Event::Started))
         }),
+        check(18, "overrun", "an overrun after a second sends another event", |target| {
+            let mut events = listen()?;
+            let reader = Reader::started(target, target.dropping())?;
+            reader.overrun(1)?;
+            next_of_kind(Event::Overrun, target, &mut events)?;
+            // The limit is renewed when the statistics of a second are sent.
+            next_of_kind(Event::Statistics, target, &mut events)?;
+            next_of_kind(Event::Statistics, target, &mut events)?;
+            let before = reader.stats()?.overruns;
+            reader.set_index(reader.producer());
+            reader.overrun(before + 1)?;
+            let event = next_of_kind(Event::Overrun, target, &mut events)?;
+            holds(event.lost > Some(0), || format!("got {event:?}"))
+        }),
     ],
 };
 

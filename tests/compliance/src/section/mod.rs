@@ -8,6 +8,7 @@ mod life;
 mod map;
 mod meta;
 mod netlink;
+mod netlink_device;
 mod open;
 mod pair;
 mod policy;
@@ -18,6 +19,7 @@ mod request;
 mod ring;
 mod statistics;
 mod sysfs;
+mod sysfs_device;
 mod unbind;
 
 use crate::check::Section;
@@ -46,6 +48,8 @@ pub(crate) const ALL: &[Section] = &[
     event::SECTION,
     pair::SECTION,
     unbind::SECTION,
+    sysfs_device::SECTION,
+    netlink_device::SECTION,
 ];
 
 #[cfg(test)]

@@ -346,7 +346,7 @@ fn ask(command: Command, given: &[(u16, Vec<u8>)]) -> Outcome<Asked> {
 }
 
 /// The answer for the device.
-fn get(target: &Target) -> Outcome<Answer> {
+pub(super) fn get(target: &Target) -> Outcome<Answer> {
     let asked = ask(Command::DeviceGet, &[number(Attribute::Id, target.info.device)])?;
     let mut answers = asked.map_err(|refusal| failed(format!("got {refusal:?}")))?;
     equal("answers", answers.len(), 1)?;

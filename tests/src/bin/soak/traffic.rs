@@ -52,7 +52,7 @@ fn is_expected(error: &Error) -> bool {
     let absent =
         |errno| matches!(errno, Errno::ENODEV | Errno::ENOENT | Errno::ENXIO | Errno::EBUSY);
     match error {
-        Error::NoFamily | Error::EventsLost => true,
+        Error::NoFamily | Error::EventsLost | Error::Unloaded => true,
         Error::Refused { errno, .. } => absent(*errno),
         Error::Attribute { source, .. } => {
             source.raw_os_error().is_some_and(|errno| absent(Errno::from_raw(errno)))

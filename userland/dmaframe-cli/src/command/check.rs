@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The check: what must hold for every frame of a stream.
+//! Verification of frames: header, sequence, losses, stamps and payload.
 
 use dmaframe::{DeviceStamps, Header, pattern};
 
-/// What a frame's payload is held against.
+/// The expected payload of a frame.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Nothing: the source's values cannot be foreseen, or nobody asked.
+    /// Any: the source is not predictable, or verification was not requested.
     Any,
-    /// The pattern, of which this is the reference block.
+    /// The pattern, with its reference block.
     Pattern(Vec<u8>),
-    /// A counter of 32-bit words that never runs backwards; the last word seen.
+    /// A counter of 32-bit words that never runs backwards, with the last word seen.
     Counter(Option<u32>),
 }
 
@@ -25,7 +25,7 @@ impl Content {
         Self::Counter(None)
     }
 
-    /// What is wrong with frame `sequence`'s payload.
+    /// Describes the error in the payload of frame `sequence`, if there is one.
     fn complaint(&mut self, sequence: u64, payload: &[u8]) -> Option<String> {
         match self {
             Self::Any => None,
@@ -55,7 +55,7 @@ impl Content {
     }
 }
 
-/// What a stream was configured to be.
+/// The parameters of the stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected {
     pub(crate) source: u32,
@@ -63,7 +63,7 @@ pub(crate) struct Expected {
     pub(crate) stream: u32,
 }
 
-/// Counts what frames hold and what is wrong with them.
+/// Counts frames, losses, bytes and errors.
 #[derive(Debug)]
 pub(crate) struct Check {
     expected: Expected,
@@ -81,7 +81,7 @@ impl Check {
         Self { expected, content, next: 0, last_end: None, frames: 0, lost: 0, bytes: 0, errors: 0 }
     }
 
-    /// Takes the next frame; returns what is wrong with it if it is the first that is wrong.
+    /// Takes the next frame. Returns a description of its errors if it is the first wrong frame.
     pub(crate) fn take(
         &mut self,
         header: &Header,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How fast frames come, and how late.
+//! Rates of frames, and their latency.
 
 use dmaframe::Frame;
 use nix::time::{ClockId, clock_gettime};
 use std::time::Instant;
 
-/// What passed since the last line of rates.
+/// Frames and latencies since the last line of rates.
 pub(super) struct Rates {
     since: Instant,
     frames: u64,
@@ -43,7 +43,7 @@ impl Rates {
         *self = Self::new();
     }
 
-    /// In words.
+    /// The latency as text.
     pub(super) fn latency(&self) -> String {
         format!(
             "publication to reader {} us mean, {} us max",

@@ -16,11 +16,11 @@ use std::process::{Command, ExitCode, Stdio};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-/// Write one file that tells all about this board and its devices
+/// Write one file that describes this board and its devices
 ///
-/// Versions, device tree, registers, kernel log, compliance and a benchmark: what to send along with
-/// a question or a first result. What cannot be had is named in its place. Devices must be free,
-/// and most of it needs root. Serial numbers are left out.
+/// It has versions, device tree, registers, kernel log, compliance and a benchmark: attach it to a
+/// question or a first result. A part that is not available is named in its place. Most parts need
+/// root, and some need devices that are not in use. Serial numbers are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: dmaframe report --output report.txt")]
 pub(crate) struct Arguments {
@@ -32,16 +32,16 @@ pub(crate) struct Arguments {
     quick: bool,
 }
 
-/// Each benchmark ends by the first of these.
+/// A benchmark ends at the first of these limits.
 const FRAMES: u64 = 1000;
 const TIME: Duration = Duration::from_secs(3);
 const FRAME_BYTES: [u32; 3] = [4096, 65536, 1 << 20];
 const SLOTS: u32 = 8;
 
-/// What of the device tree matters here: the engine's controller, our node, the bus they are on.
+/// The nodes of the device tree that are shown: the controllers of the engine, and dmaframe's node.
 const NODES: [&str; 3] = ["dma-controller@", "dmaframe@", "dma@"];
 const SOC: &str = "/proc/device-tree/soc";
-/// Deeper than any node of ours.
+/// More levels than dmaframe's node has.
 const DEPTH: u32 = 4;
 
 type Section = Result<String, Box<dyn Error>>;
@@ -52,9 +52,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let mut section = |name: &str, section: Section| {
         let text = section.unwrap_or_else(|error| {
             complete = false;
-            format!("cannot be had: {error}\n")
+            format!("not available: {error}\n")
         });
-        // A line is never lost in the one before it.
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         report += &format!("\n== {name} ==\n{text}{end}");
     };
@@ -72,7 +71,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
             section(&format!("benchmark, {}", path.display()), benchmark(&path));
         }
     }
-    // Last, with what the sections before it brought about.
+    // The last section, so that it has messages of the sections before it.
     section("kernel log", kernel_log());
 
     match &arguments.output {
@@ -81,7 +80,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         None => print(report.trim_end())?,
     }
     if !complete {
-        eprintln!("dmaframe: some parts cannot be had; the report says which, and why");
+        eprintln!("dmaframe: some parts are not available; the report says which, and why");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -188,7 +187,7 @@ fn value(bytes: &[u8]) -> String {
     format!("<{}>", cells.join(" "))
 }
 
-/// What the driver shows in debugfs, whatever that is.
+/// All files of the driver in debugfs.
 fn registers() -> Section {
     let debug = Path::new("/sys/kernel/debug");
     let mut text = String::new();
@@ -214,7 +213,7 @@ fn described(path: &Path) -> Section {
     Ok(Description::of(path)?.as_text())
 }
 
-/// The messages that are about us, and those that no board should have.
+/// The kernel's messages about dmaframe, and those of serious errors.
 fn kernel_log() -> Section {
     let mut log = File::options()
         .read(true)
@@ -222,7 +221,7 @@ fn kernel_log() -> Section {
         .open("/dev/kmsg")
         .map_err(|error| format!("cannot read /dev/kmsg: {error}"))?;
     let mut text = String::new();
-    // One message a read; the file has no end but this.
+    // Each read returns one message; EAGAIN is the end.
     let mut message = [0; 8192];
     loop {
         match log.read(&mut message) {
@@ -239,7 +238,7 @@ fn kernel_log() -> Section {
                     writeln!(text, "{microseconds} us: {words}")?;
                 }
             }
-            // Overwritten before it was read: the next is there.
+            // The message was overwritten before it was read: go on with the next one.
             Err(error) if error.raw_os_error() == Some(nix::libc::EPIPE) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) => return Err(format!("cannot read /dev/kmsg: {error}").into()),
@@ -263,7 +262,7 @@ fn benchmark(path: &Path) -> Section {
     let device = Device::open(path)?;
     let sources = device.sources()?;
     let Some(pattern) = sources.iter().find(|source| source.pattern) else {
-        return Err("there is no source whose content can be foreseen".into());
+        return Err("there is no source with predictable contents".into());
     };
     let mut text = format!("source {}, {SLOTS} slots, every byte verified\n", pattern.name);
     for frame_bytes in FRAME_BYTES {
@@ -315,7 +314,7 @@ mod tests {
     use super::value;
 
     #[test]
-    fn properties_are_told_apart() {
+    fn properties_are_shown_by_type() {
         assert_eq!(value(b"brcm,bcm2835\0simple-bus\0"), "\"brcm,bcm2835\", \"simple-bus\"");
         assert_eq!(value(&[0, 0, 0, 4, 0x7e, 0, 0x74, 0]), "<0x4 0x7e007400>");
         assert_eq!(value(b""), "true");

@@ -14,7 +14,7 @@ use netlink_packet_core::{
 use netlink_packet_generic::GenlMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
 use nix::errno::Errno;
-use std::path::Path;
+use std::fs;
 
 /// A connection to the family.
 ///
@@ -39,9 +39,15 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::NoFamily`] when the module is not loaded.
+    /// [`Error::NoFamily`] when the module is not loaded, and [`Error::Namespace`] when it is, but
+    /// its family is in another network namespace.
     pub fn connect() -> Result<Self> {
-        Self::find(&FAMILY.to_string_lossy(), &EVENTS.to_string_lossy())
+        let live = is_module_live();
+        match Self::find(&FAMILY.to_string_lossy(), &EVENTS.to_string_lossy()) {
+            // A module that is being loaded or unloaded has no family either, in any namespace.
+            Err(Error::NoFamily) if live && is_module_live() => Err(Error::Namespace),
+            found => found,
+        }
     }
 
     fn find(family: &str, group: &str) -> Result<Self> {
@@ -57,7 +63,8 @@ impl Client {
         let question =
             Message { command: GET_FAMILY, attributes: vec![DefaultNla::new(FAMILY_NAME, name)] };
         let answers = client.ask("find the family", NLM_F_ACK, question)?;
-        let found = answers.iter().find_map(|answer| answer.family(group)).ok_or_else(no_family)?;
+        let found =
+            answers.iter().find_map(|answer| answer.family(group)).ok_or(Error::NoFamily)?;
         (client.family, client.events) = found;
         Ok(client)
     }
@@ -128,8 +135,8 @@ impl Client {
         self.socket.send(&bytes, 0).map_err(Error::Socket)?;
 
         let refused = |code: i32, message| match Errno::from_raw(code.saturating_neg()) {
-            // No family of that name, or its module is being unloaded.
-            Errno::ENOENT | Errno::EPROTONOSUPPORT => no_family(),
+            // No family of that name, or its module was unloaded or is about to be.
+            Errno::ENOENT | Errno::EPROTONOSUPPORT => Error::NoFamily,
             errno => Error::Refused { request: request.to_owned(), errno, message },
         };
         let unanswered = || Error::Refused {
@@ -167,10 +174,10 @@ impl Client {
     }
 }
 
-/// Why the kernel has no family `dmaframe` for this process.
-fn no_family() -> Error {
-    // The module shows in every network namespace.
-    if Path::new("/sys/module/dmaframe").exists() { Error::Namespace } else { Error::NoFamily }
+/// Whether the module is loaded completely. Every network namespace shows it.
+fn is_module_live() -> bool {
+    let state = fs::read_to_string("/sys/module/dmaframe/initstate");
+    state.is_ok_and(|state| state.trim_end() == "live")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 impl Worker {
     pub(crate) fn sysfs(&mut self, random: &mut Random) -> Result<(), Errno> {
-        const ATTRIBUTES: [&str; 10] = [
+        const ATTRIBUTES: [&str; 27] = [
             "source",
             "frame_bytes",
             "slots",
@@ -20,6 +20,23 @@ impl Worker {
             "lost",
             "bytes",
             "errors",
+            "overruns",
+            "chains",
+            "interrupts",
+            "kicks",
+            "bad_consumer",
+            "error_bits",
+            "owner_pid",
+            "owner_comm",
+            "engine",
+            "channel",
+            "sources",
+            "frame_bytes_max",
+            "slots_max",
+            "ring_bytes_max",
+            "interval_us_min",
+            "interval_us_max",
+            "stamp_hz",
         ];
         const VALUES: [&str; 16] = [
             "pattern",

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Prints the events of all devices, as they come.
+//!
+//! cargo run --package dmaframe --example monitor_events
+
+use dmaframe::Error;
+use dmaframe::netlink::Client;
+use std::time::Duration;
+
+fn main() -> dmaframe::Result<()> {
+    let mut events = Client::connect()?.events()?;
+    loop {
+        match events.next_timeout(Duration::from_secs(1)) {
+            Ok(Some(event)) => println!(
+                "{}: {:?}, {} frames, {} lost",
+                event.name.unwrap_or_default(),
+                event.event,
+                event.frames.unwrap_or_default(),
+                event.lost.unwrap_or_default()
+            ),
+            Ok(None) => {}
+            // Later events follow after either.
+            Err(error @ (Error::EventsLost | Error::Unloaded)) => eprintln!("{error}"),
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads 100 frames of the first device and prints what their headers tell.
+//!
+//! cargo run --package dmaframe --example read_frames
+
+use dmaframe::Device;
+
+fn main() -> dmaframe::Result<()> {
+    let device = Device::open("/dev/dmaframe0")?;
+    // The device's own settings; change a field for another stream.
+    let mut stream = device.configure(device.config()?)?;
+    stream.start()?;
+    for _ in 0..100 {
+        let Some(frame) = stream.next()? else { break };
+        let words = frame.as_slice_of::<u32>()?;
+        println!(
+            "frame {}: {} words, first {:#010x}, {} lost before it",
+            frame.sequence(),
+            words.len(),
+            words[0],
+            frame.lost()
+        );
+        // Dropping the frame returns its slot.
+    }
+    stream.stop()
+}
