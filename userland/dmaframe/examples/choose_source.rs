@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Lists the sources of all devices, then streams ten frames of the one named on the command line.
 //!
-//! cargo run --package dmaframe --example choose_source -- gpio
+//! ```sh
+//! cargo xtask build userland/dmaframe -- --example choose_source
+//! cargo xtask guest --put target/build/choose_source -- /root/choose_source gpio
+//! ```
 
 use dmaframe::netlink::Client;
 use dmaframe::{Device, Policy, Shape};

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Waits for a device and for standard input in one poll(2), until a line is entered.
 //!
-//! cargo run --package dmaframe --example event_loop
+//! ```sh
+//! cargo xtask build userland/dmaframe -- --example event_loop
+//! cargo xtask guest --put target/build/event_loop -- /root/event_loop
+//! ```
 
 use dmaframe::Device;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

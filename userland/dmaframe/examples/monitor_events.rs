@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Prints the events of all devices, as they come.
 //!
-//! cargo run --package dmaframe --example monitor_events
+//! ```sh
+//! cargo xtask build userland/dmaframe -- --example monitor_events
+//! cargo xtask guest --put target/build/monitor_events -- /root/monitor_events
+//! ```
 
 use dmaframe::Error;
 use dmaframe::netlink::Client;

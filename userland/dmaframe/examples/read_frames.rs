@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads 100 frames of the first device and prints what their headers tell.
 //!
-//! cargo run --package dmaframe --example read_frames
+//! ```sh
+//! cargo xtask build userland/dmaframe -- --example read_frames
+//! cargo xtask guest --put target/build/read_frames -- /root/read_frames
+//! ```
 
 use dmaframe::Device;
 

@@ -20,9 +20,8 @@ pub(crate) struct Job {
     pub(crate) with: Vec<Addition>,
     /// Additional parameters for the kernel command line.
     pub(crate) append: Vec<String>,
-    /// Whether the clock of the guest counts instructions,
-    /// [`INSTRUCTION_NS`](super::INSTRUCTION_NS) each, instead of
-    /// following the clock of the host.
+    /// Whether the clock of the guest counts instructions instead of following the clock of the
+    /// host. See [`INSTRUCTION_NS`](super::INSTRUCTION_NS).
     pub(crate) counted: bool,
     /// Whether problems that the kernel reports are expected. If so, they are not a failure, and
     /// the kernel continues after them.
