@@ -287,18 +287,29 @@ fn a_signal_interrupts_a_read() {
     assert_eq!(read, Err(Errno::EINTR));
 }
 
+/// Programs that know nothing of frames, most of which read 4096 bytes at a time.
 #[test]
-fn dd_reads_frames() {
+fn ordinary_programs_read_frames() {
+    const FRAMES: usize = 50;
     let _board = BoardLock::acquire();
-    let file = "/tmp/frames";
-    let sizes = ["if=/dev/dmaframe1", &format!("of={file}"), "bs=4160", "count=50"];
-    let done = Run::of("dd", &sizes).by(User::Root).finish();
-    assert!(done.status.success(), "{done:?}");
-    let bytes = fs::read(file).unwrap();
-    fs::remove_file(file).unwrap();
-    assert_eq!(bytes.len(), 50 * FRAME);
-    let stream = dmaframe_abi::frame::parse(&bytes).unwrap().0.stream.get();
-    let mut account = Account::new(SHAPE, stream);
-    account.take_bytes(&bytes);
-    assert_eq!((account.frames, account.lost), (50, 0));
+    let bytes = FRAMES * FRAME;
+    for command in [
+        format!("dd bs={FRAME} count={FRAMES} 2>/dev/null"),
+        format!("dd bs=4096 2>/dev/null | head -c {bytes}"),
+        format!("head -c {bytes}"),
+        format!("cat | head -c {bytes}"),
+        format!("xxd -l {bytes} | xxd -r"),
+    ] {
+        let file = "/tmp/frames";
+        let script = format!("{{ {command}; }} >{file} </dev/dmaframe1");
+        let done = Run::of("sh", &["-c", &script]).by(User::Root).finish();
+        assert!(done.status.success(), "{command}: {done:?}");
+        let read = fs::read(file).unwrap();
+        fs::remove_file(file).unwrap();
+        assert_eq!(read.len(), bytes, "{command}");
+        let stream = dmaframe_abi::frame::parse(&read).unwrap().0.stream.get();
+        let mut account = Account::new(SHAPE, stream);
+        account.take_bytes(&read);
+        assert_eq!((account.frames, account.lost), (FRAMES as u64, 0), "{command}");
+    }
 }
