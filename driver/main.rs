@@ -71,7 +71,7 @@ struct Attached {
     /// No new opens.
     #[pin]
     file: CharDeviceRegistration<Channel>,
-    /// Not found any more.
+    /// Removed from the registry.
     place: registry::Place,
     /// The engine stopped, all DMA unmapped.
     stop: ShutDown,

@@ -235,7 +235,7 @@ impl Commands for Devices {
                 SettingsError::NoSource => {
                     let name = settings.source.unwrap_or_default();
                     let name = core::str::from_utf8(name).unwrap_or("?");
-                    request.explain(fmt!("there is no source {name}: source-get lists them"))
+                    request.explain(fmt!("there is no source '{name}': source-get lists them"))
                 }
                 SettingsError::Policy(raw) => request.explain(fmt!("there is no policy {raw}")),
                 SettingsError::Shape(error) => request.explain(format_args!("{error}")),

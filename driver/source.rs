@@ -130,7 +130,8 @@ impl Source {
         })
     }
 
-    /// Names the source by its node's full name, `gpio@7e200034`: another one has its short name.
+    /// Uses the full name of the node, `gpio@7e200034`, because another source has the same short
+    /// name.
     pub(crate) fn use_full_name(&mut self, dev: &Device) -> Result {
         let bytes = self.full_name.to_bytes().len();
         if bytes >= NAME_BYTES {

@@ -85,7 +85,7 @@ impl Channel {
         }
     }
 
-    /// Makes a ring of that shape in place of the one that is.
+    /// Replaces the ring by one with the shape of `config`.
     pub(crate) fn configure(&self, config: &Config) -> Result<Config> {
         let shape = config.shape().map_err(|_| EINVAL)?;
         self.check(&shape).map_err(|_| EINVAL)?;

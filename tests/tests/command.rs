@@ -284,7 +284,7 @@ fn refused_requests_exit_with_1_and_name_the_reason() {
         (&["get", "--device", "9"], "there is no device 9"),
         (&["get", "event"], "has no event"),
         (&["set", "slots=3"], "slots 3 is not a power of two"),
-        (&["set", "source=none"], "there is no source none"),
+        (&["set", "source=none"], "there is no source 'none'"),
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(1), "{arguments:?}: {done:?}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask bench`: compares dmaframe with its peers in one guest. The results are a page, a
+//! `cargo xtask bench`: compares dmaframe with its peers. The results are a page, a
 //! chart and JSON.
 
 mod chart;

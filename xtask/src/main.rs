@@ -34,7 +34,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Compare the performance of dmaframe with other ways to move data, in one guest.
+    /// Compare the performance of dmaframe with other ways to move data.
     ///
     /// Prints the ratios, and writes RESULTS.md, chart.svg and results.json to tests/bench. Takes 5
     /// to 10 minutes; the first run also builds one more kernel.

@@ -8,8 +8,19 @@
 
 use dmaframe::netlink::Client;
 use dmaframe::{Device, Policy, Shape};
+use std::process::ExitCode;
 
-fn main() -> dmaframe::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> dmaframe::Result<()> {
     // Devices that are in use are listed too.
     for (device, source) in Client::connect()?.sources()? {
         println!("dmaframe{device}: {} ({} bytes a frame)", source.name, source.frame_bytes);

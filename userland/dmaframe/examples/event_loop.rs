@@ -11,9 +11,20 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::error::Error;
 use std::io;
 use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::task::Poll;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let device = Device::open("/dev/dmaframe0")?;
     let mut stream = device.configure(device.config()?)?;
     stream.start()?;

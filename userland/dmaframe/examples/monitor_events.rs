@@ -8,9 +8,20 @@
 
 use dmaframe::Error;
 use dmaframe::netlink::Client;
+use std::process::ExitCode;
 use std::time::Duration;
 
-fn main() -> dmaframe::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> dmaframe::Result<()> {
     let mut events = Client::connect()?.events()?;
     loop {
         match events.next_timeout(Duration::from_secs(1)) {

@@ -7,8 +7,19 @@
 //! ```
 
 use dmaframe::Device;
+use std::process::ExitCode;
 
-fn main() -> dmaframe::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> dmaframe::Result<()> {
     let device = Device::open("/dev/dmaframe0")?;
     // The device's own settings; change a field for another stream.
     let mut stream = device.configure(device.config()?)?;

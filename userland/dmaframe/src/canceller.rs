@@ -18,16 +18,17 @@ impl Canceller {
             .map_err(|errno| Error::Canceller(errno.into()))
     }
 
-    /// Ends the wait of the stream, or its next one if it does not wait now, with
-    /// [`Error::Cancelled`]. Frames that are ready come first. Calls before that wait are one.
+    /// Ends the current wait of the stream, or the next one if none is in progress, with
+    /// [`Error::Cancelled`]. Frames that are ready come first. Several calls before a wait count as
+    /// one.
     ///
     /// It makes one write(2), which a signal handler may do.
     pub fn cancel(&self) {
-        // It fails only at the largest count: the wait is cancelled then already.
+        // It fails only if the counter is full: the wait is cancelled already.
         let _ = self.0.write(1);
     }
 
-    /// Whether [`Canceller::cancel`] was called since the last call of this.
+    /// Whether [`Canceller::cancel`] was called since this was last called.
     pub(crate) fn take(&self) -> bool {
         !matches!(self.0.read(), Err(Errno::EAGAIN))
     }

@@ -45,9 +45,9 @@ pub struct Info {
     pub frame_bytes_max: u32,
     /// Payloads are multiples of this many bytes.
     pub frame_granularity: u32,
-    /// Most slots.
+    /// Largest number of slots.
     pub slots_max: u32,
-    /// Most bytes of all slots together.
+    /// Largest size of all slots together in bytes.
     pub ring_bytes_max: u64,
     /// Ticks per second of the device stamps.
     pub stamp_hz: u32,
@@ -180,7 +180,7 @@ impl Device {
         }
     }
 
-    /// The limit of its source that `shape`, which keeps all limits of the device, is over.
+    /// The limit of the source that `shape` exceeds. `shape` is within the limits of the device.
     fn source_limit(&self, shape: &Shape) -> Result<ShapeError> {
         let Source { width, frame_bytes_max, .. } = self.source_at(shape.source)?;
         let bytes = shape.frame_bytes;

@@ -61,11 +61,11 @@ pub struct Frame<'a> {
     header: Header,
 }
 
-/// A frame of its own: it does not borrow the [`Stream`], can be kept and sent to another thread.
+/// A frame that does not borrow the [`Stream`]. It can be kept, and sent to another thread.
 ///
 /// Several can be held at once, in any order of return: the driver gets a slot back once all frames
 /// before it are dropped as well. While all slots are held, no frame comes. It keeps the device
-/// open. Do not call read(2) on the device meanwhile: it returns frames without regard to these.
+/// open. Do not call read(2) on the device meanwhile: it may return frames that are still held.
 ///
 /// ```no_run
 /// # fn f(stream: &mut dmaframe::Stream) -> dmaframe::Result<()> {

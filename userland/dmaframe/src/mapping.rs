@@ -92,7 +92,7 @@ impl Ring {
         Ok(Self { meta, page, slots, geometry, cursor: Mutex::new(cursor) })
     }
 
-    /// A panic while it was locked left it whole: no step of its changes panics.
+    /// A panic while the lock was held leaves the state consistent: no step of a change panics.
     fn cursor(&self) -> MutexGuard<'_, Cursor> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }

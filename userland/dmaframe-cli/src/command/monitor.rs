@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Print the events of all devices, one a line, until Ctrl-C
 ///
-/// Goes on across an unload of the module: its events come again once it is loaded.
+/// Continues when the module is unloaded; events resume when it is loaded again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: dmaframe monitor --count 10 --json")]
 pub(crate) struct Arguments {

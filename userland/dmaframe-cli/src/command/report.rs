@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Write one file that describes this board and its devices
 ///
 /// It has versions, device tree, registers, kernel log, compliance and a benchmark: attach it to a
-/// question or a first result. A part that is not available is named in its place. Most parts need
+/// question or a first result. Missing parts are marked. Most parts need
 /// root, and some need devices that are not in use. Serial numbers are left out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: dmaframe report --output report.txt")]
@@ -47,6 +47,13 @@ const DEPTH: u32 = 4;
 type Section = Result<String, Box<dyn Error>>;
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    // A report takes minutes: an output that cannot be written is reported first.
+    let cannot_write = |error| match &arguments.output {
+        Some(path) => format!("cannot write {}: {error}", path.display()),
+        None => format!("cannot write standard output: {error}"),
+    };
+    let mut output =
+        arguments.output.as_ref().map(File::create).transpose().map_err(cannot_write)?;
     let mut report = format!("dmaframe report, {}\n", env!("CARGO_PKG_VERSION"));
     let mut complete = true;
     let mut section = |name: &str, section: Section| {
@@ -74,9 +81,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // The last section, so that it has messages of the sections before it.
     section("kernel log", kernel_log());
 
-    match &arguments.output {
-        Some(path) => fs::write(path, report)
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
+    match &mut output {
+        Some(file) => io::Write::write_all(file, report.as_bytes()).map_err(cannot_write)?,
         None => print(report.trim_end())?,
     }
     if !complete {

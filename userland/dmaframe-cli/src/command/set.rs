@@ -24,22 +24,23 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> Outcome {
     let mut settings = Settings::default();
     for one in arguments.settings {
-        settings = merge(settings, one);
+        settings = merge(settings, one)?;
     }
     Client::connect()?.set(arguments.device, &settings)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Parses `ATTR=VALUE` into settings of which one is present.
+/// Parses `ATTR=VALUE` into settings with this one alone.
 fn setting(given: &str) -> Result<Settings, String> {
     let (name, value) =
         given.split_once('=').ok_or_else(|| "expected ATTR=VALUE, such as slots=16".to_owned())?;
-    let number = || number(value).map_err(|error| format!("{name}: {error}, not {value:?}"));
+    let number = || number(value).map_err(|error| format!("{name}={value}: {error}"));
     let mut settings = Settings::default();
     match name.replace('_', "-").as_str() {
+        "" => return Err("expected ATTR=VALUE, such as slots=16".to_owned()),
         "source" => settings.source = Some(value.to_owned()),
         "frame-bytes" => {
-            let bytes = size(value).map_err(|error| format!("{name}: {error}, not {value:?}"));
+            let bytes = size(value).map_err(|error| format!("{name}={value}: {error}"));
             settings.frame_bytes = Some(bytes?);
         }
         "slots" => settings.slots = Some(number()?),
@@ -54,14 +55,21 @@ fn setting(given: &str) -> Result<Settings, String> {
     Ok(settings)
 }
 
-fn merge(first: Settings, later: Settings) -> Settings {
-    Settings {
-        source: later.source.or(first.source),
-        frame_bytes: later.frame_bytes.or(first.frame_bytes),
-        slots: later.slots.or(first.slots),
-        policy: later.policy.or(first.policy),
-        interval_us: later.interval_us.or(first.interval_us),
+/// Adds the settings of `one`, which may not be among `all` already.
+fn merge(all: Settings, one: Settings) -> Result<Settings, String> {
+    fn either<T>(name: &str, first: Option<T>, second: Option<T>) -> Result<Option<T>, String> {
+        match (&first, &second) {
+            (Some(_), Some(_)) => Err(format!("{name} is given twice")),
+            _ => Ok(first.or(second)),
+        }
     }
+    Ok(Settings {
+        source: either("source", all.source, one.source)?,
+        frame_bytes: either("frame-bytes", all.frame_bytes, one.frame_bytes)?,
+        slots: either("slots", all.slots, one.slots)?,
+        policy: either("policy", all.policy, one.policy)?,
+        interval_us: either("interval-us", all.interval_us, one.interval_us)?,
+    })
 }
 
 #[cfg(test)]
@@ -71,13 +79,16 @@ mod tests {
 
     #[test]
     fn settings_are_named_and_checked() {
-        let both = merge(setting("slots=8").unwrap(), setting("policy=drop").unwrap());
+        let both = merge(setting("slots=8").unwrap(), setting("policy=drop").unwrap()).unwrap();
         let expected =
             Settings { slots: Some(8), policy: Some(Policy::Drop), ..Settings::default() };
         assert_eq!(both, expected);
         assert_eq!(setting("frame_bytes=4K").unwrap(), setting("frame-bytes=4096").unwrap());
         assert!(setting("slots").unwrap_err().contains("ATTR=VALUE"));
-        assert!(setting("slots=many").unwrap_err().contains("\"many\""));
+        assert!(setting("slots=many").unwrap_err().contains("slots=many: expected a number"));
+        assert!(setting("=5").unwrap_err().contains("ATTR=VALUE"));
+        let twice = merge(setting("slots=8").unwrap(), setting("slots=16").unwrap());
+        assert_eq!(twice, Err("slots is given twice".to_owned()));
         assert!(setting("frames=1").unwrap_err().contains("cannot be set"));
         assert!(setting("policy=block").unwrap_err().contains("backpressure or drop"));
     }

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 /// The events of all devices.
 ///
-/// They survive the module: the events of a module that is unloaded and loaded again come without
-/// another [`Client`](super::Client). [`Error::Unloaded`] reports that it went.
+/// Events continue after the module is unloaded and loaded again. [`Error::Unloaded`] reports that it
+/// was unloaded.
 #[derive(Debug)]
 pub struct Events {
     socket: Socket,
