@@ -9,7 +9,7 @@ use crate::target::Target;
 use dmaframe::sysfs::Attribute;
 use dmaframe_abi::frame::HEADER_BYTES;
 use dmaframe_abi::stream::{Policy, State};
-use dmaframe_abi::uapi::{self, Config};
+use dmaframe_abi::uapi::{self, Config, SourceInfo};
 use nix::errno::Errno;
 
 const PLACE: &str = "CONFIGURE";
@@ -322,8 +322,35 @@ pub(super) const SECTION: Section = Section {
             configure(&target.open()?, target.dropping())?;
             equal("GET_CONFIG", config(&target.open()?)?, before)
         }),
+        check(53, PLACE, "CONFIGURE accepts the frame_bytes_max of every source", |target| {
+            let raw = target.open()?;
+            target.sources.iter().try_for_each(|source| {
+                match raw.configure(longest(target, source)) {
+                    Err(Errno::ENOMEM) => skipped("no memory for it"),
+                    made => equal("frame_bytes", made?.frame_bytes, source.frame_bytes_max),
+                }
+            })
+        }),
+        check(
+            54,
+            PLACE,
+            "CONFIGURE refuses a frame_bytes above the source's frame_bytes_max with EINVAL",
+            |target| {
+                let raw = target.open()?;
+                target.sources.iter().try_for_each(|source| {
+                    let mut given = longest(target, source);
+                    given.frame_bytes += target.unit(source);
+                    refused(raw.configure(given), Errno::EINVAL)
+                })
+            },
+        ),
     ],
 };
+
+/// Two slots of the longest payload of a source.
+fn longest(target: &Target, source: &SourceInfo) -> Config {
+    Config { frame_bytes: source.frame_bytes_max, slots: 2, ..target.shape_of(source) }
+}
 
 fn refuses(target: &Target, change: impl FnOnce(&mut Config)) -> Outcome {
     let mut given = target.shape();

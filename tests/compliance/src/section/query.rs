@@ -185,6 +185,15 @@ pub(super) const SECTION: Section = Section {
                 None => skipped("there is no source"),
             }
         }),
+        check(37, SOURCE, "SourceInfo.frame_bytes_max is within its bounds", |target| {
+            each(target, |_, source| {
+                let most = source.frame_bytes_max;
+                let good = source.frame_bytes <= most
+                    && most <= target.info.frame_bytes_max
+                    && most % target.unit(source) == 0;
+                holds(good, || format!("got {most} of {source:x?}"))
+            })
+        }),
     ],
 };
 
