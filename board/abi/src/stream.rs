@@ -212,10 +212,7 @@ impl fmt::Display for ShapeError {
             }
             Self::RingBytes(bytes) => {
                 // An extended acknowledgement of netlink holds 79 bytes.
-                write!(
-                    f,
-                    "ring of {bytes} bytes is over {RING_BYTES_MAX}: reduce slots or frame-bytes"
-                )
+                write!(f, "{bytes}-byte ring exceeds {RING_BYTES_MAX}: reduce slots or frame-bytes")
             }
             Self::Interval(us) => write!(
                 f,
