@@ -58,15 +58,19 @@ impl Client {
         let _ = socket.set_ext_ack(true);
         let _ = socket.set_cap_ack(true);
         let mut client = Self { socket, family: CONTROL, events: None, sequence: 0 };
+        (client.family, client.events) = client.describe(family, group)?;
+        Ok(client)
+    }
 
+    /// The number of `family` and of its multicast group, from the control family.
+    fn describe(&mut self, family: &str, group: &str) -> Result<(u16, Option<u32>)> {
         let name = [family.as_bytes(), b"\0"].concat();
         let question =
             Message { command: GET_FAMILY, attributes: vec![DefaultNla::new(FAMILY_NAME, name)] };
-        let answers = client.ask("find the family", NLM_F_ACK, question)?;
-        let found =
-            answers.iter().find_map(|answer| answer.family(group)).ok_or(Error::NoFamily)?;
-        (client.family, client.events) = found;
-        Ok(client)
+        let own = std::mem::replace(&mut self.family, CONTROL);
+        let answers = self.ask("find the family", NLM_F_ACK, question);
+        self.family = own;
+        answers?.iter().find_map(|answer| answer.family(group)).ok_or(Error::NoFamily)
     }
 
     /// One device.
@@ -109,12 +113,12 @@ impl Client {
     }
 
     /// Receives the events of all devices from now on.
-    pub fn events(self) -> Result<Events> {
+    pub fn events(mut self) -> Result<Events> {
         let group = self
             .events
             .ok_or_else(|| Error::Message("the family has no group of events".to_owned()))?;
         // The control family reports when the module goes and comes.
-        let notify = Self::find("nlctrl", "notify")?.events;
+        let (_, notify) = self.describe("nlctrl", "notify")?;
         for group in [Some(group), notify].into_iter().flatten() {
             self.socket.add_membership(group).map_err(Error::Socket)?;
         }
