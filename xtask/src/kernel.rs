@@ -29,7 +29,15 @@ const CONFIGURED: &str = "configured";
 /// Name of a file in the kernel's cache directory. It contains the seconds that a full,
 /// uninterrupted build took.
 const SECONDS: &str = "seconds";
-const DEVICE_TREE: &str = "broadcom/bcm2837-rpi-3-b.dtb";
+/// The boards that the image runs on. QEMU emulates the first.
+const BOARDS: &[&str] = &[
+    "bcm2837-rpi-3-b",
+    "bcm2837-rpi-3-b-plus",
+    "bcm2837-rpi-3-a-plus",
+    "bcm2837-rpi-cm3-io3",
+    "bcm2837-rpi-2-b",
+    "bcm2837-rpi-zero-2-w",
+];
 
 /// A built kernel.
 #[derive(Debug)]
@@ -97,9 +105,14 @@ impl Kernel {
         self.build.join(".config")
     }
 
-    /// The board's device tree.
+    /// The device tree of the board that QEMU emulates.
     pub(crate) fn device_tree(&self) -> PathBuf {
-        self.build.join("arch/arm64/boot/dts").join(DEVICE_TREE)
+        self.build.join("arch/arm64/boot/dts").join(target(BOARDS[0]))
+    }
+
+    /// The device trees of all boards that the image runs on.
+    pub(crate) fn device_trees(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        BOARDS.iter().map(|board| self.build.join("arch/arm64/boot/dts").join(target(board)))
     }
 
     /// The modules that belong to the kernel.
@@ -122,19 +135,24 @@ impl Kernel {
     }
 }
 
+/// The make target of a board's device tree, and its path below the directory of device trees.
+fn target(board: &str) -> String {
+    format!("broadcom/{board}.dtb")
+}
+
 /// The hash of everything that a kernel is made from.
 fn key(builder: &Builder, checkout: &Path, source: &Source, flavour: Flavour) -> Result<Key> {
     let mut inputs = vec![
         builder.key().to_string(),
         flavour.make().collect::<Vec<_>>().join(" "),
-        DEVICE_TREE.to_owned(),
+        BOARDS.join(" "),
         source.origin.clone(),
     ];
     for fragment in flavour.fragments() {
         let path = checkout.join(fragment);
-        inputs.push(
-            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?,
-        );
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        inputs.extend(configuration::settings(&text).map(str::to_owned));
     }
     Ok(Key::of(inputs))
 }
@@ -195,7 +213,7 @@ fn build(
         .arg(pair("O", &build_inside))
         .args(flavour.make())
         .arg(jobs());
-    make.args(["Image", "modules", DEVICE_TREE]);
+    make.args(["Image", "modules"]).args(BOARDS.iter().map(|board| target(board)));
     step.run(&mut make, &cache.log(&format!("linux-{}", flavour.name())))?;
     step.done();
     if full {

@@ -79,6 +79,11 @@ fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
     dropped
 }
 
+/// The lines of a fragment that set or disable a symbol. The others are comments.
+pub(super) fn settings(fragment: &str) -> impl Iterator<Item = &str> {
+    fragment.lines().filter(|line| symbol(line).or_else(|| unset(line)).is_some())
+}
+
 /// The symbol that a line of a configuration sets.
 fn symbol(line: &str) -> Option<&str> {
     line.split_once('=').map(|(symbol, _)| symbol).filter(|symbol| symbol.starts_with("CONFIG_"))
@@ -92,6 +97,13 @@ fn unset(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_are_not_settings() {
+        let fragment = "# words\n\nCONFIG_A=y\n# more words\n# CONFIG_B is not set\n";
+        let found: Vec<_> = settings(fragment).collect();
+        assert_eq!(found, ["CONFIG_A=y", "# CONFIG_B is not set"]);
+    }
 
     #[test]
     fn dropped_lines_are_found() {
