@@ -30,7 +30,7 @@ const CONFIGURED: &str = "configured";
 /// uninterrupted build took.
 const SECONDS: &str = "seconds";
 /// The boards that the image runs on. QEMU emulates the first.
-const BOARDS: &[&str] = &[
+pub(crate) const BOARDS: &[&str] = &[
     "bcm2837-rpi-3-b",
     "bcm2837-rpi-3-b-plus",
     "bcm2837-rpi-3-a-plus",

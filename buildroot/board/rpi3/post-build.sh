@@ -15,7 +15,7 @@ printf '%s\n' ttyS0 ttyAMA0 >"$target/etc/securetty"
 debug='debugfs	/sys/kernel/debug	debugfs	defaults	0	0'
 grep -qxF "$debug" "$target/etc/fstab" || echo "$debug" >>"$target/etc/fstab"
 
-data='/dev/mmcblk0p3	/data	ext4	defaults,noatime	0	2'
+data='LABEL=data	/data	ext4	defaults,noatime	0	2'
 if grep -qx BR2_DMAFRAME_DATA_PARTITION=y "$BR2_CONFIG"; then
 	mkdir -p "$target/data"
 	grep -qxF "$data" "$target/etc/fstab" || echo "$data" >>"$target/etc/fstab"

@@ -6,7 +6,9 @@ board=$(dirname "$0")
 
 # genimage accepts empty files, but a card with one of these empty would not boot.
 cd "$BINARIES_DIR"
-for file in Image bcm2837-rpi-3-b.dtb rpi-firmware/bootcode.bin rpi-firmware/start.elf \
+for file in Image bcm2837-rpi-3-b.dtb bcm2837-rpi-3-b-plus.dtb bcm2837-rpi-3-a-plus.dtb \
+	bcm2837-rpi-cm3-io3.dtb bcm2837-rpi-2-b.dtb bcm2837-rpi-zero-2-w.dtb \
+	rpi-firmware/bootcode.bin rpi-firmware/start.elf \
 	rpi-firmware/fixup.dat rpi-firmware/config.txt rpi-firmware/cmdline.txt \
 	rpi-firmware/overlays/dmaframe.dtbo; do
 	if [ ! -s "$file" ]; then

@@ -80,7 +80,12 @@ impl Config {
             let value = values.get(name).with_context(|| format!("config.txt has no {name}="));
             value.map(|value| (*value).to_owned())
         };
-        Ok(Self { kernel: value("kernel")?, device_tree: value("device_tree")?, overlays })
+        // Without this setting, the firmware selects the device tree of its board.
+        let device_tree = match value("device_tree") {
+            Ok(name) => name,
+            Err(_) => format!("{}.dtb", crate::kernel::BOARDS[0]),
+        };
+        Ok(Self { kernel: value("kernel")?, device_tree, overlays })
     }
 }
 
@@ -98,8 +103,10 @@ mod tests {
         assert_eq!(config.kernel, "Image");
         assert_eq!(config.device_tree, "a.dtb");
         assert_eq!(config.overlays, ["x", "y"]);
-        let error = Config::parse("kernel=Image\n").unwrap_err().to_string();
-        assert!(error.contains("device_tree="), "{error}");
+        let config = Config::parse("kernel=Image\n").unwrap();
+        assert_eq!(config.device_tree, "bcm2837-rpi-3-b.dtb");
+        let error = Config::parse("device_tree=a.dtb\n").unwrap_err().to_string();
+        assert!(error.contains("kernel="), "{error}");
     }
 
     #[test]
@@ -107,6 +114,30 @@ mod tests {
         let text = include_str!("../../../buildroot/board/rpi3/config.txt");
         let config = Config::parse(text).unwrap();
         assert_eq!(config.overlays, ["dmaframe"]);
+        // A card that names one device tree would start on one board only.
+        assert!(!text.contains("device_tree="));
+    }
+
+    #[test]
+    fn image_has_the_device_tree_of_each_board() {
+        let defconfig = include_str!("../../../buildroot/configs/dmaframe_rpi3_defconfig");
+        let trees: Vec<_> =
+            crate::kernel::BOARDS.iter().map(|board| format!("broadcom/{board}")).collect();
+        let line = format!("BR2_LINUX_KERNEL_INTREE_DTS_NAME=\"{}\"", trees.join(" "));
+        assert!(defconfig.lines().any(|have| have == line), "{line}");
+        let script = include_str!("../../../buildroot/board/rpi3/post-image.sh");
+        for tree in crate::kernel::BOARDS.iter().map(|board| format!("{board}.dtb")) {
+            assert!(script.split_whitespace().any(|word| word == tree), "{tree}");
+        }
+    }
+
+    #[test]
+    fn root_is_found_by_the_signature_of_the_card() {
+        let layout = include_str!("../../../buildroot/board/rpi3/genimage.cfg.in");
+        let signature = layout.split_once("disk-signature = 0x").unwrap().1;
+        let signature = signature.split_once('\n').unwrap().0;
+        let parameters = include_str!("../../../buildroot/board/rpi3/cmdline.txt");
+        assert!(parameters.contains(&format!(" root=PARTUUID={signature}-02 ")));
     }
 
     #[test]
