@@ -9,6 +9,7 @@ mod checkpatch;
 mod cross;
 mod documentation;
 mod external_tree;
+mod hardening;
 mod length;
 mod model;
 mod own_program;
@@ -126,6 +127,7 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent)
         report.check("kernel configuration of the image", || {
             external_tree::same_kernel(guest.kernel(), checkout)
         });
+        report.check("hardening of the kernel", || hardening::check(guest, checkout));
         report.check("modules of the benchmark", || {
             let (builder, kernel) = (guest.builder(), guest.kernel());
             module::build_others(builder, checkout, kernel, "tests/bench/peers").map(drop)

@@ -67,7 +67,8 @@ impl Flavour {
         }
     }
 
-    pub(super) fn make(self) -> impl Iterator<Item = &'static str> {
+    /// Arguments of every make for this flavour.
+    pub(crate) fn make(self) -> impl Iterator<Item = &'static str> {
         self.compiler().iter().chain(MAKE).copied()
     }
 
