@@ -25,7 +25,7 @@ use kernel::{
             HrTimerCallbackContext,
             HrTimerPointer,
             HrTimerRestart,
-            RelativeMode, //
+            RelativeHardMode, //
         },
         Delta,
         Monotonic, //
@@ -44,10 +44,12 @@ struct Ticks {
 
 impl_has_hr_timer! {
     impl HasHrTimer<Self> for Ticks {
-        mode: RelativeMode<Monotonic>, field: self.timer
+        mode: RelativeHardMode<Monotonic>, field: self.timer
     }
 }
 
+// The callback runs in hard interrupt context on a PREEMPT_RT kernel too, where other timers wait
+// for a thread of low priority. It takes raw locks only.
 impl HrTimerCallback for Ticks {
     type Pointer<'a> = Arc<Self>;
 

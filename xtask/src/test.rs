@@ -52,7 +52,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
 
     let wanted =
         |flavour| !selection.quick && selection.kernel.is_none_or(|kernel| kernel == flavour);
-    let first = if wanted(Flavour::Default) { Flavour::Default } else { Flavour::Debug };
+    let first = selection.kernel.unwrap_or(Flavour::Default);
     let guest = if selection.quick {
         None
     } else {

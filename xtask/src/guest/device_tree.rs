@@ -36,6 +36,19 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// Adds the seed of the kernel's address randomization, as the firmware does. It is constant, so that
+/// runs repeat.
+fn add_seed(builder: &Builder, tree: &Path) -> Result<()> {
+    let mut put = builder.command("fdtput");
+    put.args(["-t", "x"]).arg(builder.inside(tree)?);
+    let put = put.args(["/chosen", "kaslr-seed", "646d6166", "72616d65"]);
+    let output = put.output().context("starting fdtput")?;
+    if !output.status.success() {
+        bail!("fdtput: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
 /// Compiles the overlays of the checkout and merges them into the device tree of the kernel.
 /// Returns the path of the result.
 pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {
@@ -59,6 +72,7 @@ pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Resu
         .map(|name| output.join(name).with_extension("dtbo"))
         .collect();
     apply(builder, &kernel.device_tree(), &compiled, &tree)?;
+    add_seed(builder, &tree)?;
     step.done();
     Ok(tree)
 }

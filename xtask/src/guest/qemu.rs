@@ -57,7 +57,7 @@ impl Guest {
             Flavour::Debug => {
                 parameters.extend(["panic_on_warn=1", "rcupdate.rcu_cpu_stall_timeout=300"]);
             }
-            Flavour::Default | Flavour::Bench => {}
+            Flavour::Default | Flavour::Bench | Flavour::Realtime => {}
         }
         parameters.extend(job.append.iter().map(String::as_str));
         parameters.join(" ")

@@ -17,6 +17,8 @@ pub(crate) enum Flavour {
     Debug,
     /// Default plus the modules that the benchmark compares dmaframe with
     Bench,
+    /// Default plus `PREEMPT_RT`
+    Realtime,
 }
 
 impl Flavour {
@@ -25,12 +27,13 @@ impl Flavour {
             Self::Default => "default",
             Self::Debug => "debug",
             Self::Bench => "bench",
+            Self::Realtime => "realtime",
         }
     }
 
     /// A parser for the flavours that tests can run on.
     pub(crate) fn tested() -> impl TypedValueParser<Value = Self> {
-        let tested = [Self::Default, Self::Debug];
+        let tested = [Self::Default, Self::Debug, Self::Realtime];
         PossibleValuesParser::new(tested.iter().filter_map(Self::to_possible_value))
             .try_map(|name| Self::from_str(&name, false))
     }
@@ -41,6 +44,7 @@ impl Flavour {
             Self::Default => &["buildroot/linux/kernel.config"],
             Self::Debug => &["buildroot/linux/kernel.config", "buildroot/linux/debug.config"],
             Self::Bench => &["buildroot/linux/kernel.config", "tests/bench/bench.config"],
+            Self::Realtime => &["buildroot/linux/kernel.config", "buildroot/linux/realtime.config"],
         }
     }
 
@@ -50,7 +54,7 @@ impl Flavour {
     /// Not tracking macro expansions, which only improves messages, saves 5 % of GCC's time.
     fn compiler(self) -> &'static [&'static str] {
         match self {
-            Self::Default | Self::Bench => &[
+            Self::Default | Self::Bench | Self::Realtime => &[
                 "CROSS_COMPILE=aarch64-linux-gnu-",
                 // Not in KCFLAGS, which bindgen passes to clang.
                 "CC=aarch64-linux-gnu-gcc -ftrack-macro-expansion=0",
@@ -62,7 +66,8 @@ impl Flavour {
     /// The flavour whose objects a build starts with, if the cache has them.
     pub(super) fn base(self) -> Option<Self> {
         match self {
-            Self::Default | Self::Debug => None,
+            // PREEMPT_RT changes types that all objects contain.
+            Self::Default | Self::Debug | Self::Realtime => None,
             Self::Bench => Some(Self::Default),
         }
     }
@@ -74,7 +79,7 @@ impl Flavour {
 
     pub(super) fn duration(self) -> &'static str {
         match self {
-            Self::Default | Self::Bench => "8 to 15 minutes on 2 cores, once",
+            Self::Default | Self::Bench | Self::Realtime => "8 to 15 minutes on 2 cores, once",
             Self::Debug => "about 20 minutes on 2 cores, once",
         }
     }
