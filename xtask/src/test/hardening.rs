@@ -103,8 +103,11 @@ fn recommended_defaults(
         }
     }
     let recommended = |(name, text): &(&str, String)| {
-        let erratum = name.contains("ERRATUM") || name.contains("WORKAROUND");
-        let selectable = text.lines().any(|line| line.starts_with("bool \""));
+        let prompt = text.lines().find(|line| line.starts_with("bool \""));
+        let selectable = prompt.is_some();
+        let erratum = name.contains("ERRATUM")
+            || name.contains("WORKAROUND")
+            || prompt.is_some_and(|prompt| prompt.contains("Workaround"));
         if erratum {
             selectable && text.contains(PROCESSOR) && text.contains("default y")
         } else {
