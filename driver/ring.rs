@@ -269,11 +269,11 @@ impl SlotMap {
         &self.blocks
     }
 
-    /// Gives the slot to the engine. The header is all that the CPU writes: to readers the slot is
-    /// read-only.
+    /// Gives the slot to the engine, each block of it. The header is all that the CPU writes: to
+    /// readers the slot is read-only.
     pub(crate) fn to_device(&self) {
-        if let Some(first) = self.mappings.first() {
-            first.sync_for_device(HEADER_BYTES);
+        for mapping in &self.mappings {
+            mapping.sync_for_device(HEADER_BYTES);
         }
     }
 
