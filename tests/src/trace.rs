@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 /// Kilobytes of each processor's buffer.
-const BUFFER_KB: &str = "8192";
+const BUFFER_KB: &str = "1024";
 
 /// A recording of the events of one system, from now on. Dropping it ends it.
 #[derive(Debug)]
