@@ -8,28 +8,28 @@
 //! - Channels 11 to 15 are refused: 11 to 14 share an interrupt (and have other registers on the
 //!   BCM2711), 15 stands elsewhere.
 //! - A channel that runs when the driver comes is somebody else's, and refused.
-//! - Priorities are those of mainline's driver.
 //!
-//! Reference: BCM2835 ARM Peripherals, chapter 4; `dmaframe_engine::register` has the fields.
+//! Reference: BCM2835 ARM Peripherals, chapter 4; `dmaframe_engine::channel` has the order of the
+//! register accesses, `dmaframe_engine::register` the fields.
 
 use crate::{
-    abstractions::channel_mask::channel_mask,
+    abstractions::{
+        channel_mask::channel_mask,
+        node_registers::NodeRegisters, //
+    },
     engine::{
-        Acknowledge,
         Encoded,
         Engine,
         NextFrame,
-        Position,
         Stamp, //
     }, //
 };
 use dmaframe_engine::{
     chain::{Limits, Plan, PlanError},
+    channel::{self, Interrupt, Position, Registers},
     control_block::{self, Chain, ControlBlock},
     register::{
         self,
-        ControlStatus,
-        Debug,
         CHANNEL_BYTES,
         CHANNEL_STRIDE,
         CONBLK_AD,
@@ -39,9 +39,11 @@ use dmaframe_engine::{
         NEXTCONBK,
         SOURCE_AD,
         STRIDE,
+        SYSTEM_TIMER_BYTES,
         TI,
         TXFR_LEN, //
     },
+    stamp,
 };
 use kernel::{
     device::Device,
@@ -62,115 +64,117 @@ use zerocopy::FromBytes;
 /// The node of the whole controller.
 const CONTROLLER: &CStr = c"brcm,bcm2835-dma";
 
-/// Microseconds that outstanding writes may take at a stop.
-const STOP_US: u32 = 10_000;
+/// The node of the system timer, whose counter the stamps are.
+const SYSTEM_TIMER: &CStr = c"brcm,bcm2835-system-timer";
 
 /// The last channel with an interrupt of its own.
 const LAST_CHANNEL: u32 = 10;
 
-const RUN: ControlStatus = ControlStatus::ACTIVE
-    .with(ControlStatus::PRIORITY)
-    .with(ControlStatus::WAIT_FOR_OUTSTANDING_WRITES)
-    .with(ControlStatus::DISABLE_DEBUG_PAUSE);
+/// The registers of a channel.
+pub(crate) struct Window(DevresIoMem<CHANNEL_BYTES>);
 
-/// A channel.
-pub(crate) struct Bcm2835 {
-    registers: DevresIoMem<CHANNEL_BYTES>,
-    channel: u32,
-    lite: bool,
+impl Registers for Window {
+    fn read(&self, register: usize) -> u32 {
+        // Revoked when the device is unbound: an idle channel then.
+        self.0
+            .try_access()
+            .and_then(|registers| registers.try_read32(register).ok())
+            .unwrap_or(0)
+    }
+
+    fn write(&self, register: usize, value: u32) {
+        if let Some(registers) = self.0.try_access() {
+            // Fails beyond the window only, where no register is.
+            let _ = registers.try_write32(value, register);
+        }
+    }
+
+    fn wait(&self, microseconds: u32) {
+        fsleep(Delta::from_micros(microseconds.into()));
+    }
 }
 
-impl Bcm2835 {
-    /// The channel whose registers are resource `index` of `pdev`, reset.
+/// A channel.
+pub(crate) struct Bcm2835<R> {
+    channel: channel::Channel<R>,
+    number: u32,
+    lite: bool,
+    timer: NodeRegisters,
+}
+
+impl<R: Registers> Bcm2835<R> {
+    /// The channel whose registers are resource `index` of `pdev`, reset. `access` may stand
+    /// between the channel and its registers.
     pub(crate) fn new(
         pdev: &platform::Device<kernel::device::Core<'_>>,
         index: u32,
+        access: impl FnOnce(Window) -> R,
     ) -> Result<Self> {
         let resource = pdev.resource_by_index(index).ok_or(ENODEV)?;
         // A channel's registers stand at its number times the stride in the controller's.
-        let channel = (resource.start() as u32 & 0xfff) / CHANNEL_STRIDE;
+        let number = (resource.start() as u32 & 0xfff) / CHANNEL_STRIDE;
         let request = pdev.io_request_by_index(index).ok_or(ENODEV)?;
         // Not the exclusive kind: mainline's driver has mapped the whole controller.
         let registers = request.iomap_sized::<CHANNEL_BYTES>()?.into_devres()?;
-        let mut this = Self {
-            registers,
-            channel,
-            lite: false,
-        };
         let dev: &Device = pdev.as_ref();
-        if channel > LAST_CHANNEL {
+        if number > LAST_CHANNEL {
             dev_err!(
                 dev,
-                "reg {index} is DMA channel {channel}: only 0 to {LAST_CHANNEL} are supported\n"
+                "reg {index} is DMA channel {number}: only 0 to {LAST_CHANNEL} are supported\n"
             );
             return Err(EINVAL);
         }
         // Mainline's driver allocates any channel of its mask at any time.
         let mask = channel_mask(CONTROLLER);
-        if mask & 1 << channel != 0 {
+        if mask & 1 << number != 0 {
             dev_err!(
                 dev,
-                "DMA channel {channel} is in brcm,dma-channel-mask {mask:#x} of the controller's node, \
+                "DMA channel {number} is in brcm,dma-channel-mask {mask:#x} of the controller's node, \
                  so bcm2835-dma uses it too: take it out of the mask\n"
             );
             return Err(EBUSY);
         }
-        // ACTIVE is clear while a channel is paused. CONBLK_AD is zero only if it has no chain:
-        // mainline's bcm2835_dma_abort() relies on it.
-        let status = ControlStatus(this.read::<CS>());
-        let block = this.read::<CONBLK_AD>();
-        if status.has(ControlStatus::ACTIVE) || block != 0 {
+        let timer = NodeRegisters::new(SYSTEM_TIMER, SYSTEM_TIMER_BYTES).inspect_err(|_| {
             dev_err!(
                 dev,
-                "DMA channel {channel} is in use (CS {:#x}, CONBLK_AD {block:#x}): choose another one\n",
-                status.0
+                "the device tree has no {} with {SYSTEM_TIMER_BYTES} bytes of registers\n",
+                SYSTEM_TIMER.to_str().unwrap_or("")
+            );
+        })?;
+        let channel = channel::Channel::new(access(Window(registers)));
+        if let Err(busy) = channel.check_idle() {
+            dev_err!(
+                dev,
+                "DMA channel {number} is in use (CS {:#x}, CONBLK_AD {:#x}): choose another one\n",
+                busy.status,
+                busy.block
             );
             return Err(EBUSY);
         }
-        this.lite = Debug(this.read::<DEBUG>()).has(Debug::LITE);
-        this.stop()?;
-        Ok(this)
-    }
-
-    fn read<const REGISTER: usize>(&self) -> u32 {
-        // Revoked when the device is unbound: an idle channel then.
-        self.registers
-            .try_access()
-            .map_or(0, |registers| registers.read32(REGISTER))
-    }
-
-    /// Reads and clears the error bits.
-    fn take_errors(&self) -> Debug {
-        let errors = Debug(self.read::<DEBUG>()).only(Debug::ERRORS);
-        // Write one to clear. QEMU's model keeps what is written: leave it alone without need.
-        if errors != Debug(0) {
-            self.write::<DEBUG>(errors.0);
+        if channel.stop().is_err() {
+            dev_err!(dev, "DMA channel {number} has writes outstanding\n");
+            return Err(EBUSY);
         }
-        errors
-    }
-
-    fn write<const REGISTER: usize>(&self, value: u32) {
-        if let Some(registers) = self.registers.try_access() {
-            registers.write32(value, REGISTER);
-        }
+        Ok(Self {
+            lite: channel.is_lite(),
+            channel,
+            number,
+            timer,
+        })
     }
 }
 
-impl Engine for Bcm2835 {
+impl<R: Registers + Send + Sync> Engine for Bcm2835<R> {
     fn name(&self) -> &'static CStr {
         c"bcm2835-dma"
     }
 
     fn channel(&self) -> u32 {
-        self.channel
+        self.number
     }
 
     fn limits(&self) -> Limits {
-        if self.lite {
-            control_block::LITE
-        } else {
-            control_block::FULL
-        }
+        control_block::limits(self.number, self.lite)
     }
 
     fn stamp(&self) -> Stamp {
@@ -178,6 +182,10 @@ impl Engine for Bcm2835 {
             bus: register::SYSTEM_TIMER_BUS.into(),
             hz: register::SYSTEM_TIMER_HZ,
         }
+    }
+
+    fn counter(&self) -> u64 {
+        stamp::counter(|register| self.timer.read32(register))
     }
 
     fn reaches(&self, bus: u64) -> bool {
@@ -213,69 +221,44 @@ impl Engine for Bcm2835 {
         })
     }
 
-    fn start(&self, pool_bus: u64) {
-        self.write::<CONBLK_AD>(pool_bus as u32);
-        self.write::<CS>(RUN.0);
+    fn start(&self, pool_bus: u64) -> Result {
+        self.channel.start(pool_bus as u32).map_err(|busy| {
+            kernel::pr_err_once!(
+                "DMA channel {} is used by somebody else (CS {:#x}, CONBLK_AD {:#x})\n",
+                self.number,
+                busy.status,
+                busy.block
+            );
+            EBUSY
+        })
     }
 
     fn position(&self) -> Position {
-        let (block, left) = (self.read::<CONBLK_AD>(), self.read::<TXFR_LEN>());
-        Position {
-            mark: u64::from(block) << 32 | u64::from(left),
-            waiting: ControlStatus(self.read::<CS>()).has(ControlStatus::DREQ_STOPS),
-        }
+        self.channel.position()
     }
 
-    fn acknowledge(&self) -> Acknowledge {
-        let status = ControlStatus(self.read::<CS>());
-        if !status.has(ControlStatus::INT.with(ControlStatus::ERROR)) {
-            return Acknowledge::NotOurs;
-        }
-        let errors = self.take_errors();
-        // The chain has ended: writing ACTIVE as zero does not pause anything.
-        self.write::<CS>(ControlStatus::INT.with(ControlStatus::END).0);
-        if status.has(ControlStatus::ERROR) || errors != Debug(0) {
-            Acknowledge::Error(errors.0 | status.only(ControlStatus::ERROR).0)
-        } else {
-            Acknowledge::Done
-        }
+    fn acknowledge(&self) -> Interrupt {
+        self.channel.acknowledge()
     }
 
     fn stop(&self) -> Result {
-        self.write::<CS>(0);
-        let mut waited = 0;
-        while ControlStatus(self.read::<CS>()).has(ControlStatus::WAITING_FOR_WRITES) {
-            if waited >= STOP_US {
-                // Reset all the same: a channel left running is worse.
-                self.write::<CS>(ControlStatus::RESET.0);
-                return Err(ETIMEDOUT);
-            }
-            fsleep(Delta::from_micros(10));
-            waited += 10;
-        }
-        self.write::<CS>(ControlStatus::RESET.0);
-        self.write::<CS>(ControlStatus::INT.with(ControlStatus::END).0);
-        self.take_errors();
-        Ok(())
+        self.channel.stop().map_err(|_| ETIMEDOUT)
     }
 
     fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Revoked when the device is unbound: nobody asks then.
-        let Some(registers) = self.registers.try_access() else {
-            return Ok(());
-        };
-        for (name, value) in [
-            ("CS", registers.read32(CS)),
-            ("CONBLK_AD", registers.read32(CONBLK_AD)),
-            ("TI", registers.read32(TI)),
-            ("SOURCE_AD", registers.read32(SOURCE_AD)),
-            ("DEST_AD", registers.read32(DEST_AD)),
-            ("TXFR_LEN", registers.read32(TXFR_LEN)),
-            ("STRIDE", registers.read32(STRIDE)),
-            ("NEXTCONBK", registers.read32(NEXTCONBK)),
-            ("DEBUG", registers.read32(DEBUG)),
+        let registers = self.channel.registers();
+        for (name, register) in [
+            ("CS", CS),
+            ("CONBLK_AD", CONBLK_AD),
+            ("TI", TI),
+            ("SOURCE_AD", SOURCE_AD),
+            ("DEST_AD", DEST_AD),
+            ("TXFR_LEN", TXFR_LEN),
+            ("STRIDE", STRIDE),
+            ("NEXTCONBK", NEXTCONBK),
+            ("DEBUG", DEBUG),
         ] {
-            writeln!(f, "{name} {value:#010x}")?;
+            writeln!(f, "{name} {:#010x}", registers.read(register))?;
         }
         Ok(())
     }

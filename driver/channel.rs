@@ -21,10 +21,7 @@ use crate::{
         process::Process,
         rate_limit::RateLimit, //
     },
-    engine::{
-        Acknowledge,
-        Engine, //
-    },
+    engine::Engine,
     event::{
         Events,
         Listener,
@@ -43,6 +40,7 @@ use dmaframe_abi::{
     stream::{Fault, Policy, Shape, State},
     uapi::Stats,
 };
+use dmaframe_engine::channel::Interrupt as Reason;
 use kernel::{
     device::Device,
     fmt,
@@ -378,9 +376,9 @@ impl Channel {
 impl Interrupt for Channel {
     fn acknowledge(&self) -> bool {
         let completion = match self.engine.acknowledge() {
-            Acknowledge::NotOurs => return false,
-            Acknowledge::Done => DONE,
-            Acknowledge::Error(bits) => DONE | u64::from(bits),
+            Reason::NotOurs => return false,
+            Reason::Done => DONE,
+            Reason::Error(bits) => DONE | u64::from(bits),
         };
         self.completion.store(completion, Relaxed);
         self.interrupts.fetch_add(1, Relaxed);
@@ -392,6 +390,10 @@ impl Interrupt for Channel {
             let completion = self.completion.xchg(0, Full);
             if let (Some(_), Some(stream)) = (&inner.hardware, &mut inner.stream) {
                 if completion & DONE != 0 {
+                    // After an error it may still have writes on their way.
+                    if completion != DONE {
+                        self.halt_engine();
+                    }
                     stream.complete(completion as u32, events);
                 }
                 if stream.tick(&*self.engine, events) {

@@ -5,7 +5,10 @@
 //! An implementation runs one channel. Everything above deals in bus addresses and segments; how
 //! they become descriptors and register writes is the implementation's own.
 
-use dmaframe_engine::chain::{Limits, Plan, PlanError};
+use dmaframe_engine::{
+    chain::{Limits, Plan, PlanError},
+    channel::{Interrupt, Position}, //
+};
 use kernel::{
     fmt,
     prelude::*, //
@@ -14,29 +17,10 @@ use kernel::{
 /// A free-running hardware counter that the engine can copy into memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Stamp {
-    /// Bus address of the counter: low word, then high word.
+    /// Bus address of the counter's low word.
     pub(crate) bus: u64,
     /// Ticks per second.
     pub(crate) hz: u32,
-}
-
-/// The reason for an interrupt.
-pub(crate) enum Acknowledge {
-    /// Another device's.
-    NotOurs,
-    /// The chain ended.
-    Done,
-    /// The engine stopped at an error; its bits are not zero.
-    Error(u32),
-}
-
-/// How far a channel has come in its chain.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
-    /// Changes whenever the channel moves data.
-    pub(crate) mark: u64,
-    /// The channel waits for its peripheral's data request, however long that takes.
-    pub(crate) waiting: bool,
 }
 
 /// Plans frame `n` of a chain; false when there is none.
@@ -64,6 +48,9 @@ pub(crate) trait Engine: Send + Sync {
     /// The counter that frames are stamped with.
     fn stamp(&self) -> Stamp;
 
+    /// All 64 bits of that counter, now.
+    fn counter(&self) -> u64;
+
     /// Whether memory at `bus` is reached with what other masters wrote, and not by a cache or
     /// alias of the engine's own.
     fn reaches(&self, bus: u64) -> bool;
@@ -78,15 +65,18 @@ pub(crate) trait Engine: Send + Sync {
     ) -> Result<Encoded, PlanError>;
 
     /// Starts the chain at `pool_bus`. It may have ended, and interrupted, before this returns.
-    fn start(&self, pool_bus: u64);
+    /// Fails with EBUSY if the channel is not idle.
+    fn start(&self, pool_bus: u64) -> Result;
 
     /// How far the channel has come. Changes nothing.
     fn position(&self) -> Position;
 
-    /// In hard interrupt context: silences the channel and tells why it interrupted.
-    fn acknowledge(&self) -> Acknowledge;
+    /// In hard interrupt context: silences the channel and tells why it interrupted. Stops no chain
+    /// that runs.
+    fn acknowledge(&self) -> Interrupt;
 
-    /// Stops the channel. Returns when it is idle: no write of it is on its way any more.
+    /// Stops the channel. Returns when it is idle: no write of it is on its way any more. Must not
+    /// run beside [`Engine::acknowledge`].
     fn stop(&self) -> Result;
 
     /// Writes the channel's registers as they stand, one a line. Changes none of them.

@@ -2,22 +2,26 @@
 
 //! Faults on request, for tests: failures of a DMA engine that QEMU's model never has.
 //!
-//! Sits between a channel and its engine, and is built with CONFIG_DMAFRAME_FAULT_INJECTION only.
+//! [`FaultyRegisters`] sits between the engine's driver and the registers, [`Faulty`] between a
+//! channel and its engine. They are built with CONFIG_DMAFRAME_FAULT_INJECTION only.
 //!
 //! Reference: Documentation/ABI/testing/debugfs-dmaframe.
+
+mod registers;
 
 use crate::{
     channel::Channel,
     engine::{
-        Acknowledge,
         Encoded,
         Engine,
         NextFrame,
-        Position,
         Stamp, //
     }, //
 };
-use dmaframe_engine::chain::{Limits, Plan, PlanError};
+use dmaframe_engine::{
+    chain::{Limits, Plan, PlanError},
+    channel::{Interrupt, Position},
+};
 use kernel::{
     debugfs::{
         Dir,
@@ -38,13 +42,15 @@ use kernel::{
     uaccess::UserSliceReader, //
 };
 
+pub(crate) use registers::FaultyRegisters;
+
 /// The longest line of the file `fault`.
 const LINE_BYTES: usize = 32;
 
 /// A fault that happens once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The next completion is an error, with these bits of the engine's.
+    /// The next completion shows these bits: of DEBUG 2 to 0, or CS.ERROR.
     Error(u32),
     /// The next completion's interrupt stays away.
     Withhold,
@@ -56,6 +62,10 @@ enum Fault {
     Half,
     /// The next stop finds writes outstanding.
     Stuck,
+    /// The next start finds a control block in the channel.
+    Busy,
+    /// The next completion's interrupt handler takes a second.
+    Linger,
 }
 
 impl Fault {
@@ -64,13 +74,16 @@ impl Fault {
         let fault = match words.next()? {
             "error" => match words.next()?.parse().ok()? {
                 0 => return None,
-                bits => Self::Error(bits),
+                bits if bits & !registers::ERROR_BITS == 0 => Self::Error(bits),
+                _ => return None,
             },
             "withhold" => Self::Withhold,
             "slow" => Self::Slow,
             "wait" => Self::Wait,
             "half" => Self::Half,
             "stuck" => Self::Stuck,
+            "busy" => Self::Busy,
+            "linger" => Self::Linger,
             _ => return None,
         };
         words.next().is_none().then_some(fault)
@@ -85,6 +98,8 @@ impl Fault {
             Self::Stuck => 3 << 32,
             Self::Slow => 4 << 32,
             Self::Wait => 5 << 32,
+            Self::Busy => 6 << 32,
+            Self::Linger => 7 << 32,
         }
     }
 
@@ -95,6 +110,8 @@ impl Fault {
             3 => Some(Self::Stuck),
             4 => Some(Self::Slow),
             5 => Some(Self::Wait),
+            6 => Some(Self::Busy),
+            7 => Some(Self::Linger),
             _ => (raw != 0).then_some(Self::Error(raw as u32)),
         }
     }
@@ -109,6 +126,8 @@ impl core::fmt::Display for Fault {
             Self::Wait => f.write_str("wait"),
             Self::Half => f.write_str("half"),
             Self::Stuck => f.write_str("stuck"),
+            Self::Busy => f.write_str("busy"),
+            Self::Linger => f.write_str("linger"),
         }
     }
 }
@@ -116,10 +135,6 @@ impl core::fmt::Display for Fault {
 /// A channel's faults: asked for, and done.
 pub(crate) struct Faults {
     armed: Atomic<u64>,
-    /// The fault that withholds a completion, or 0.
-    withheld: Atomic<u64>,
-    /// Looks at the position of a slow engine.
-    looks: Atomic<u64>,
     injected: Atomic<u64>,
 }
 
@@ -128,8 +143,6 @@ impl Faults {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let none = Self {
             armed: Atomic::new(0),
-            withheld: Atomic::new(0),
-            looks: Atomic::new(0),
             injected: Atomic::new(0),
         };
         Ok(Arc::new(none, GFP_KERNEL)?)
@@ -146,6 +159,15 @@ impl Faults {
             self.injected.fetch_add(1, Relaxed);
         }
         taken
+    }
+
+    /// Does `work` if `fault` is armed, which it stays until the work is done. Counts it before.
+    fn while_armed(&self, fault: Fault, work: impl FnOnce()) {
+        if self.armed() == Some(fault) {
+            self.injected.fetch_add(1, Full);
+            work();
+            let _ = self.armed.cmpxchg(fault.to_raw(), 0, Full);
+        }
     }
 
     fn arm(&self, reader: &mut UserSliceReader) -> Result {
@@ -210,51 +232,24 @@ impl<E: Engine> Engine for Faulty<E> {
         })
     }
 
-    fn start(&self, pool_bus: u64) {
-        self.engine.start(pool_bus);
+    fn counter(&self) -> u64 {
+        self.engine.counter()
+    }
+
+    fn start(&self, pool_bus: u64) -> Result {
+        self.engine.start(pool_bus)
     }
 
     fn position(&self) -> Position {
-        let position = self.engine.position();
-        match Fault::from_raw(self.faults.withheld.load(Relaxed)) {
-            Some(Fault::Slow) => Position {
-                mark: self.faults.looks.fetch_add(1, Relaxed),
-                ..position
-            },
-            Some(Fault::Wait) => Position {
-                waiting: true,
-                ..position
-            },
-            _ => position,
-        }
+        self.engine.position()
     }
 
-    fn acknowledge(&self) -> Acknowledge {
-        match (self.engine.acknowledge(), self.faults.armed()) {
-            (Acknowledge::Done, Some(error @ Fault::Error(bits))) if self.faults.take(error) => {
-                Acknowledge::Error(bits)
-            }
-            (Acknowledge::Done, Some(fault @ (Fault::Withhold | Fault::Slow | Fault::Wait)))
-                if self.faults.take(fault) =>
-            {
-                self.faults.withheld.store(fault.to_raw(), Relaxed);
-                Acknowledge::NotOurs
-            }
-            (Acknowledge::NotOurs, _) if self.faults.withheld.xchg(0, Full) != 0 => {
-                Acknowledge::Done
-            }
-            (found, _) => found,
-        }
+    fn acknowledge(&self) -> Interrupt {
+        self.engine.acknowledge()
     }
 
     fn stop(&self) -> Result {
-        self.engine.stop()?;
-        // A channel that was reset has nothing to tell any more.
-        self.faults.withheld.store(0, Relaxed);
-        if self.faults.take(Fault::Stuck) {
-            return Err(ETIMEDOUT);
-        }
-        Ok(())
+        self.engine.stop()
     }
 
     fn show_registers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,6 +39,8 @@ pub(crate) struct Hardware {
     pool: Pages,
     /// Where chains are written before they go to the pool in one piece.
     draft: KVec<u8>,
+    /// Bytes of `draft` that are a chain.
+    drafted: usize,
 }
 
 impl Hardware {
@@ -69,10 +71,11 @@ impl Hardware {
             pool_map,
             pool,
             draft,
+            drafted: 0,
         })
     }
 
-    /// Writes a chain of frames of `frame_bytes`, from frame `sequence` of `source` on, into the
+    /// Drafts a chain of frames of `frame_bytes`, from frame `sequence` of `source` on, into the
     /// slots that `slot` names, up to the first `None`. Returns how many frames the chain makes:
     /// no more than the pool holds descriptors for.
     pub(crate) fn encode<'a>(
@@ -98,15 +101,18 @@ impl Hardware {
                 kernel::pr_err_once!("{}\n", format_args!("{error}"));
                 EINVAL
             })?;
-        let chain = self.draft.get(..encoded.bytes).ok_or(EFAULT)?;
-        self.pool.write(0, chain)?;
-        self.pool_map.sync_for_device(encoded.bytes);
+        self.drafted = encoded.bytes;
         Ok(encoded.frames)
     }
 
-    /// Starts the chain that [`Hardware::encode`] wrote.
-    pub(crate) fn start(&self, engine: &dyn Engine) {
-        engine.start(self.pool_map.bus());
+    /// Starts the chain that [`Hardware::encode`] drafted. Its slots belong to the engine already:
+    /// the chain is handed over last.
+    pub(crate) fn start(&self, engine: &dyn Engine) -> Result {
+        let chain = self.draft.get(..self.drafted).ok_or(EFAULT)?;
+        self.pool_map.sync_for_cpu();
+        self.pool.write(0, chain)?;
+        self.pool_map.sync_for_device(chain.len());
+        engine.start(self.pool_map.bus())
     }
 
     /// The device, which is bound as long as `self` exists.

@@ -170,12 +170,15 @@ fn attach(
     reference: Arc<Reference>,
 ) -> Result<Pin<KBox<Attached>>> {
     let dev: &Device = pdev.as_ref();
-    let engine = bcm2835::Bcm2835::new(pdev, index)?;
+    #[cfg(not(CONFIG_DMAFRAME_FAULT_INJECTION))]
+    let engine = bcm2835::Bcm2835::new(pdev, index, |window| window)?;
     #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
     let faults = fault::Faults::new()?;
     #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
     let engine = fault::Faulty {
-        engine,
+        engine: bcm2835::Bcm2835::new(pdev, index, |window| {
+            fault::FaultyRegisters::new(window, faults.clone())
+        })?,
         faults: faults.clone(),
     };
     let engine = KBox::new(engine, GFP_KERNEL)?;

@@ -17,7 +17,7 @@ use crate::abstractions::{
 };
 use core::sync::atomic::Ordering::Relaxed;
 use dmaframe_abi::{
-    frame::{Header, HEADER_BYTES, STAMP_END, STAMP_START},
+    frame::{Header, HEADER_BYTES, STAMP_BYTES, STAMP_END, STAMP_START},
     ring::{
         ConsumerPage,
         Meta,
@@ -150,14 +150,14 @@ impl Ring {
         self.slots.get(slot).ok_or(EFAULT)
     }
 
-    /// The engine's two stamps in a slot, in ticks.
-    pub(crate) fn stamps(&self, slot: usize) -> Result<(u64, u64)> {
+    /// The engine's two stamps in a slot.
+    pub(crate) fn stamps(&self, slot: usize) -> Result<(u32, u32)> {
         let block = self.slot(slot)?.blocks.first().ok_or(EFAULT)?;
-        let mut word = [0; 8];
+        let mut word = [0; STAMP_BYTES];
         block.read(STAMP_START, &mut word)?;
-        let start = u64::from_le_bytes(word);
+        let start = u32::from_le_bytes(word);
         block.read(STAMP_END, &mut word)?;
-        Ok((start, u64::from_le_bytes(word)))
+        Ok((start, u32::from_le_bytes(word)))
     }
 
     /// Writes a slot's header.
@@ -230,7 +230,7 @@ impl Ring {
         Ok(())
     }
 
-    /// Maps all slots for `dev`.
+    /// Maps all slots for `dev`. They belong to the CPU.
     ///
     /// # Safety
     ///
@@ -243,6 +243,7 @@ impl Ring {
             for pages in &slot.blocks {
                 // SAFETY: By the contract.
                 let mapping = unsafe { Mapping::new(dev, pages, Direction::FromDevice)? };
+                mapping.sync_for_cpu();
                 let block = Block {
                     bus: mapping.bus(),
                     bytes: pages.bytes() as u32,
@@ -268,11 +269,11 @@ impl SlotMap {
         &self.blocks
     }
 
-    /// Gives the slot to the engine. The header is all that the CPU writes: to readers the slot is
-    /// read-only.
+    /// Gives the slot to the engine, each block of it. The header is all that the CPU writes: to
+    /// readers the slot is read-only.
     pub(crate) fn to_device(&self) {
-        if let Some(first) = self.mappings.first() {
-            first.sync_for_device(HEADER_BYTES);
+        for mapping in &self.mappings {
+            mapping.sync_for_device(HEADER_BYTES);
         }
     }
 

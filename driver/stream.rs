@@ -29,6 +29,7 @@ use dmaframe_abi::{
     stream::{Fault, Shape, State},
     uapi::{Config, Stats},
 };
+use dmaframe_engine::stamp;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
@@ -49,6 +50,8 @@ const WATCH_SECONDS: i64 = 1;
 struct Flight {
     first: u64,
     frames: u32,
+    /// The engine's counter before the chain was started.
+    counter: u64,
     lost_before: u64,
     /// The engine's position when it was last seen to move, and when that was.
     mark: u64,
@@ -319,7 +322,7 @@ impl Stream {
         self.fail(Fault::Timeout, events);
     }
 
-    /// The chain ended, with these error bits.
+    /// The chain ended, or the engine was stopped because of these error bits.
     pub(crate) fn complete(&mut self, error_bits: u32, events: &mut Events) {
         let flight = match core::mem::replace(&mut self.run, Run::Idle) {
             Run::Flying(flight) => flight,
@@ -380,7 +383,10 @@ impl Stream {
             return;
         };
         if let Err(error) = self.launch(hardware, engine, source, frames) {
-            kernel::pr_err_once!("a chain cannot be made: {error:?}\n");
+            kernel::pr_err_once!("a chain cannot be started: {error:?}\n");
+            if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Idle) {
+                self.collect(&flight);
+            }
             self.stats.errors += 1;
             self.fail(Fault::Engine, events);
         }
@@ -399,16 +405,22 @@ impl Stream {
             hardware.encode(engine, source, self.sequence, self.shape.frame_bytes, |n| {
                 maps.get(producer.slot(n)).filter(|_| n < frames)
             })?;
+        let counter = engine.counter();
+        let header = Header {
+            // Another end stamp proves later that the engine has completed the frame.
+            device_end: u64::from(stamp::unwritten(counter)).into(),
+            ..Header::default()
+        };
         for n in 0..frames {
             let slot = self.producer.slot(n);
-            // A non-zero end stamp proves later that the engine has completed the frame.
-            self.ring.write_header(slot, &Header::default())?;
+            self.ring.write_header(slot, &header)?;
             self.maps.get(slot).ok_or(EFAULT)?.to_device();
         }
         // All state first: the interrupt may come before `start` returns.
         self.run = Run::Flying(Flight {
             first: self.sequence,
             frames,
+            counter,
             lost_before: core::mem::take(&mut self.lost_before),
             mark: 0,
             moved: Instant::now(),
@@ -416,7 +428,6 @@ impl Stream {
         self.sequence += u64::from(frames);
         self.due = self.due.saturating_sub(frames.into());
         self.stats.chains += 1;
-        hardware.start(engine);
-        Ok(())
+        hardware.start(engine)
     }
 }

@@ -17,7 +17,7 @@ extern "C" {
         size: usize,
         dir: bindings::dma_data_direction,
     ) -> bindings::dma_addr_t;
-    fn dmaframe_dma_unmap_page(
+    fn dmaframe_dma_unmap_page_skip_sync(
         dev: *mut bindings::device,
         bus: bindings::dma_addr_t,
         size: usize,
@@ -58,7 +58,9 @@ impl Direction {
 /// A device's view of [`Pages`].
 ///
 /// It begins in the device's hands; [`Mapping::sync_for_cpu`] and [`Mapping::sync_for_device`]
-/// hand it over.
+/// hand it over. The end of the mapping hands nothing over: what the device wrote since
+/// [`Mapping::sync_for_cpu`] may be lost, and what the CPU wrote since is not. With a hand-over, the
+/// caches, or a bounce buffer's old contents, would discard what the CPU wrote.
 ///
 /// # Invariants
 ///
@@ -142,7 +144,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: By the invariants this is a live mapping, of a device that is still bound.
         unsafe {
-            dmaframe_dma_unmap_page(
+            dmaframe_dma_unmap_page_skip_sync(
                 raw(&self.device),
                 self.bus,
                 self.bytes,

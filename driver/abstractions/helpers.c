@@ -8,6 +8,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/of.h>
+#include <linux/of_address.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <net/genetlink.h>
@@ -49,12 +50,14 @@ dma_addr_t dmaframe_dma_map_page(struct device *dev, struct page *page,
 	return dma_mapping_error(dev, bus) ? DMA_MAPPING_ERROR : bus;
 }
 
-void dmaframe_dma_unmap_page(struct device *dev, dma_addr_t bus, size_t size,
-			     enum dma_data_direction dir);
-void dmaframe_dma_unmap_page(struct device *dev, dma_addr_t bus, size_t size,
-			     enum dma_data_direction dir)
+void dmaframe_dma_unmap_page_skip_sync(struct device *dev, dma_addr_t bus,
+				       size_t size,
+				       enum dma_data_direction dir);
+void dmaframe_dma_unmap_page_skip_sync(struct device *dev, dma_addr_t bus,
+				       size_t size,
+				       enum dma_data_direction dir)
 {
-	dma_unmap_page(dev, bus, size, dir);
+	dma_unmap_page_attrs(dev, bus, size, dir, DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 void dmaframe_dma_sync_for_cpu(struct device *dev, dma_addr_t bus, size_t size,
@@ -135,3 +138,33 @@ int dmaframe_dma_channel_mask(const char *compatible, u32 *mask)
 	of_node_put(node);
 	return result;
 }
+
+void __iomem *dmaframe_map_node(const char *compatible, size_t bytes);
+void __iomem *dmaframe_map_node(const char *compatible, size_t bytes)
+{
+	struct device_node *node = of_find_compatible_node(NULL, NULL, compatible);
+	void __iomem *base = NULL;
+	struct resource resource;
+
+	if (node && !of_address_to_resource(node, 0, &resource) &&
+	    resource_size(&resource) >= bytes)
+		base = ioremap(resource.start, bytes);
+	of_node_put(node);
+	return base;
+}
+
+#ifdef DMAFRAME_TRACE_MARKS
+phys_addr_t dmaframe_page_to_phys(struct page *page);
+phys_addr_t dmaframe_page_to_phys(struct page *page)
+{
+	return page_to_phys(page);
+}
+
+void dmaframe_trace_mark(const char *text);
+void dmaframe_trace_mark(const char *text)
+{
+#ifdef CONFIG_TRACING
+	__trace_puts(_THIS_IP_, text);
+#endif
+}
+#endif

@@ -45,10 +45,28 @@ impl Wake {
         unsafe { bindings::irq_wake_thread(self.irq, self.cookie as *mut c_void) };
     }
 
-    /// Waits until no hard interrupt handler of the line runs.
-    pub(crate) fn wait_hard(self) {
-        // SAFETY: Any number may be passed; one with no handler returns at once.
-        unsafe { bindings::synchronize_hardirq(self.irq) };
+    /// Disables the line, and waits until no hard handler of it runs. The thread may run on, and may
+    /// be the caller. The line must not be shared.
+    pub(crate) fn disable_hard(self) -> Disabled {
+        // SAFETY: Any number may be passed; for one with no handler this does nothing.
+        unsafe { bindings::disable_hardirq(self.irq) };
+        Disabled { irq: self.irq }
+    }
+}
+
+/// An interrupt line that is disabled as long as this exists.
+///
+/// # Invariants
+///
+/// Counted in the line's disable depth.
+pub(crate) struct Disabled {
+    irq: u32,
+}
+
+impl Drop for Disabled {
+    fn drop(&mut self) {
+        // SAFETY: By the invariants this ends our own disable.
+        unsafe { bindings::enable_irq(self.irq) };
     }
 }
 

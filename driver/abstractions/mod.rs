@@ -16,6 +16,9 @@ pub(crate) mod char_device;
 pub(crate) mod dma;
 pub(crate) mod genetlink;
 pub(crate) mod irq_thread;
+pub(crate) mod node_registers;
 pub(crate) mod pages;
 pub(crate) mod process;
 pub(crate) mod rate_limit;
+#[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+pub(crate) mod trace_mark;

@@ -16,6 +16,8 @@ extern "C" {
     fn dmaframe_alloc_pages(order: c_uint, account: bool) -> *mut bindings::page;
     fn dmaframe_page_address(page: *const bindings::page) -> *mut c_void;
     fn dmaframe_page_count(page: *const bindings::page) -> c_int;
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    fn dmaframe_page_to_phys(page: *mut bindings::page) -> bindings::phys_addr_t;
 }
 
 /// The largest order that the page allocator gives: 4 MiB with pages of 4 KiB.
@@ -112,6 +114,8 @@ impl Pages {
     /// Copies `bytes` to offset `at`.
     pub(crate) fn write(&self, at: usize, bytes: &[u8]) -> Result {
         self.check(at, bytes.len())?;
+        #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+        self.mark_write(at, bytes.len());
         // SAFETY: The range was checked. A reader that races sees old or new bytes, as it would
         // with a device's writes; the kernel makes no reference to this memory.
         unsafe {
@@ -122,6 +126,15 @@ impl Pages {
             )
         };
         Ok(())
+    }
+
+    /// Shows a write by the CPU in the kernel's trace, among the hand-overs.
+    #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+    fn mark_write(&self, at: usize, bytes: usize) {
+        // SAFETY: The page is ours.
+        let first = unsafe { dmaframe_page_to_phys(self.page.as_ptr()) };
+        let phys = first + at as u64;
+        super::trace_mark::mark(fmt!("write {phys:x} {bytes}"));
     }
 
     /// Copies bytes from offset `at`.

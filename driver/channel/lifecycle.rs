@@ -109,13 +109,15 @@ impl Channel {
 
     /// Stops the engine and discards an interrupt that was pending.
     pub(super) fn halt_engine(&self) {
+        // Acknowledging keeps ACTIVE set, which would resume the channel that is being stopped, and
+        // leaves a completion, which belongs to the chain that is ended here.
+        let _quiet = Wake::new(self.irq, self).disable_hard();
         if self.engine.stop().is_err() && self.messages.allows() {
             pr_err!(
                 "{}: writes outstanding after a stop; channel reset\n",
                 self.name()
             );
         }
-        Wake::new(self.irq, self).wait_hard();
         self.completion.store(0, Relaxed);
     }
 }

@@ -6,7 +6,8 @@ use super::{
     Flight,
     Stream, //
 };
-use dmaframe_abi::frame::{self, Header, HEADER_BYTES, MAGIC, VERSION};
+use dmaframe_abi::frame::{Header, HEADER_BYTES, MAGIC, VERSION};
+use dmaframe_engine::stamp::{self, Timeline};
 use kernel::{
     time::{
         hrtimer::HrTimerExpires,
@@ -20,6 +21,7 @@ impl Stream {
     /// when that was all.
     pub(super) fn collect(&mut self, flight: &Flight) -> bool {
         let published_ns = Instant::<Monotonic>::now().as_nanos().unsigned_abs();
+        let mut timeline = Timeline::new(flight.counter);
         let mut lost = flight.lost_before;
         let mut done = 0;
         while done < flight.frames {
@@ -31,10 +33,10 @@ impl Stream {
             let Ok((start, end)) = self.ring.stamps(slot) else {
                 break;
             };
-            if end == 0 {
+            if end == stamp::unwritten(flight.counter) {
                 break;
             }
-            let (start, end) = frame::untear(start, end);
+            let (start, end) = (timeline.extend(start), timeline.extend(end));
             let header = Header {
                 magic: MAGIC.into(),
                 version: VERSION.into(),
@@ -55,9 +57,17 @@ impl Stream {
             }
             done += 1;
         }
+        // All slots belong to the CPU, except for those of a chain that runs.
+        for n in done..flight.frames {
+            if let Some(map) = self.maps.get(self.producer.slot(n)) {
+                map.to_cpu();
+            }
+        }
         self.stats.frames += u64::from(done);
         self.stats.bytes += u64::from(done) * u64::from(self.shape.frame_bytes);
         self.show_counters();
+        #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
+        crate::abstractions::trace_mark::mark(kernel::prelude::fmt!("publish {done}"));
         self.producer.publish(self.ring.meta(), done);
         done == flight.frames
     }

@@ -20,6 +20,7 @@ pub mod random;
 pub mod range;
 pub mod raw;
 pub mod scm_rights;
+pub mod trace;
 pub mod wait;
 
 pub use background_stream::BackgroundStream;

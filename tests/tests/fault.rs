@@ -16,6 +16,8 @@ use dmaframe_tests::raw::{GOOD, Raw};
 use dmaframe_tests::{BoardLock, DEVICES, LIMIT, driver, wait};
 use nix::errno::Errno;
 use nix::poll::PollFlags;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use std::io::Read;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::task::Poll;
@@ -375,6 +377,36 @@ fn a_channel_with_writes_outstanding_is_reset() {
     }
 }
 
+#[test]
+fn a_channel_that_somebody_else_uses_is_not_started() {
+    let _board = BoardLock::acquire();
+    assert_eq!(check_fault("busy", Fault::Engine, 0), 0);
+}
+
+/// The interrupt's handler may run on another processor when the engine is stopped. What it finds
+/// belongs to the chain that ends, so a stop returns only after it.
+#[test]
+fn a_stop_waits_for_the_interrupt_handler() {
+    let _board = BoardLock::acquire();
+    let injector = Injector::of(0);
+    // Linux routes the interrupts of this board to processor 0.
+    let mut elsewhere = CpuSet::new();
+    elsewhere.set(1).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &elsewhere).unwrap();
+    let ends: [fn(Raw); 2] = [drop, |raw| raw.request(uapi::STOP, 0).map(drop).unwrap()];
+    for end in ends {
+        let raw = Raw::open(DEVICES[0]);
+        raw.configure(GOOD).unwrap();
+        let before = injector.injected();
+        injector.arm("linger").unwrap();
+        raw.request(uapi::START, 0).unwrap();
+        wait::until("the handler", || (injector.injected() > before).then_some(()));
+        end(raw);
+        assert_eq!(injector.armed(), "none", "the handler still runs");
+        check_stream(DEVICES[0], 100);
+    }
+}
+
 /// An engine that kept running would write into memory that has a new owner.
 #[test]
 fn a_close_and_an_unbind_stop_the_engine() {
@@ -413,6 +445,9 @@ fn unknown_faults_are_refused() {
         "error x",
         "error 4294967296",
         "error 1 2",
+        // No error bit: the engine cannot show it.
+        "error 8",
+        "error 513",
         "half 1",
         "Half",
         "none none",

@@ -14,17 +14,19 @@ pub const HEADER_BYTES: usize = 64;
 pub const MAGIC: u32 = u32::from_le_bytes(*b"DMAF");
 /// The value of [`Header::version`] for the layout described here.
 pub const VERSION: u16 = 1;
-/// Length of a stamp in bytes, as the engine writes it.
-pub const STAMP_BYTES: usize = 8;
-/// Offset in bytes of [`Header::device_start`], which the engine writes before the payload.
+/// Length of a stamp in bytes, as the engine writes it: the counter's low word.
+pub const STAMP_BYTES: usize = 4;
+/// Offset in bytes of the low word of [`Header::device_start`], which the engine writes before the
+/// payload.
 pub const STAMP_START: usize = offset_of!(Header, device_start);
-/// Offset in bytes of [`Header::device_end`], which the engine writes after the payload.
+/// Offset in bytes of the low word of [`Header::device_end`], which the engine writes after the
+/// payload.
 pub const STAMP_END: usize = offset_of!(Header, device_end);
 
 /// The header of a frame. All fields are little-endian.
 ///
-/// The DMA engine writes the two device stamps. The driver writes all other fields when it
-/// publishes the frame.
+/// The DMA engine writes the low words of the two device stamps. The driver writes everything else
+/// when it publishes the frame.
 #[derive(
     Clone,
     Copy,
@@ -55,8 +57,7 @@ pub struct Header {
     pub source: le::U16,
     /// Zero.
     pub flags: le::U16,
-    /// Hardware counter, in ticks, when the engine began to write the payload. The driver corrects
-    /// a torn stamp ([`untear`]) before it publishes the frame.
+    /// Hardware counter, in ticks, when the engine began to write the payload.
     pub device_start: le::U64,
     /// Hardware counter, in ticks, when the engine had written the payload. Never 0 in a published
     /// frame.
@@ -137,20 +138,4 @@ pub fn parse(bytes: &[u8]) -> Result<(&Header, &[u8]), FrameError> {
         .get(..payload_bytes)
         .ok_or_else(|| short(HEADER_BYTES.saturating_add(payload_bytes)))?;
     Ok((header, payload))
-}
-
-/// Corrects a pair of stamps, in ticks, one of which may be torn. Returns start and end.
-///
-/// The engine reads the counter's low word before its high word. If the low word wraps between the
-/// two reads, the stamp is 2^32 ticks too high. Only a torn stamp makes the start lie after the
-/// end, or the frame last 2^32 ticks or more (71 minutes at 1 MHz).
-pub fn untear(start: u64, end: u64) -> (u64, u64) {
-    const WRAP: u64 = 1 << 32;
-    if start > end {
-        (start.wrapping_sub(WRAP), end)
-    } else if end - start >= WRAP {
-        (start, end - WRAP)
-    } else {
-        (start, end)
-    }
 }

@@ -41,9 +41,21 @@ pub struct Limits {
     pub granularity: u32,
     /// Number of bits of a bus address.
     pub address_bits: u32,
+    /// Longest burst of reads of 32 bits, in reads.
+    pub burst_32: u8,
+    /// Longest burst of reads of 128 bits, in reads.
+    pub burst_128: u8,
 }
 
 impl Limits {
+    /// The longest burst of reads of `width`, in reads.
+    pub const fn burst(&self, width: Width) -> u8 {
+        match width {
+            Width::Bits32 => self.burst_32,
+            Width::Bits128 => self.burst_128,
+        }
+    }
+
     /// The highest bus address that the engine can reach.
     pub const fn highest_address(&self) -> u64 {
         if self.address_bits >= 64 { u64::MAX } else { (1 << self.address_bits) - 1 }
@@ -152,6 +164,9 @@ pub struct Segment {
     pub width: Width,
     /// Number of the DREQ that paces the reads; 0 is none.
     pub dreq: u8,
+    /// Whether each write must have arrived before the next one. The writes of a transfer that is
+    /// not confirmed arrive before the next transfer begins, in any order.
+    pub confirmed: bool,
 }
 
 /// Why a plan or a chain was refused, with the value refused.
@@ -246,8 +261,8 @@ pub fn longest_payload(limits: &Limits, source_bytes: Option<u32>, width: Width)
 
 /// Plans one frame: `payload_bytes` bytes from `origin` into the blocks of `slot`.
 ///
-/// `stamp` is the bus address of the engine's 64-bit counter. The plan copies it into the header
-/// before and after the payload. The function replaces the contents of `plan`.
+/// `stamp` is the bus address of the low 32 bits of the engine's counter. The plan copies them into
+/// the header before and after the payload. The function replaces the contents of `plan`.
 ///
 /// # Errors
 ///
@@ -320,6 +335,7 @@ fn plan_payload(
                     source_increments: origin.increments,
                     width: origin.width,
                     dreq: origin.dreq,
+                    confirmed: false,
                 },
             )?;
             left -= bytes;
@@ -337,9 +353,11 @@ fn stamp_segment(stamp: u64, destination: u64) -> Segment {
         source: stamp,
         destination,
         bytes: frame::STAMP_BYTES as u32,
-        source_increments: true,
+        source_increments: false,
         width: Width::Bits32,
         dreq: 0,
+        // The end stamp is the chain's last transfer, and the proof that the payload arrived.
+        confirmed: true,
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Control blocks: the descriptors that the BCM2835 DMA engine reads from memory.
 //!
-//! Source: BCM2835 ARM Peripherals, chapter 4.2.1.1, table 4-1 (page 40).
+//! Source: BCM2835 ARM Peripherals, chapter 4.2.1.1 (page 40); TI (pages 50 to 52); AXI bursts
+//! (page 63); lite channels (page 64).
 
 use crate::chain::{Limits, PlanError, Segment, Width};
 use crate::register::TransferInformation as Ti;
@@ -41,16 +42,35 @@ pub struct ControlBlock {
 
 const _: () = assert!(size_of::<ControlBlock>() == 32 && align_of::<ControlBlock>() == 32);
 
-/// Limits of the full channels, 0 to 6 and 15.
+/// Limits of the full channels, 1 to 6. Their buffer holds 256 bits: 8 reads of 32 bits, or 2 of
+/// 128.
 pub const FULL: Limits = Limits {
     descriptor_bytes: 32,
     transfer_bytes: (1 << 30) - 4,
     granularity: 4,
     address_bits: 32,
+    burst_32: 8,
+    burst_128: 2,
 };
 
-/// Limits of the lite channels, 7 to 14.
-pub const LITE: Limits = Limits { transfer_bytes: 0x1_0000 - 4, ..FULL };
+/// Limits of channels 0 and 15, which have a further FIFO of 8 times 128 bits.
+pub const BULK: Limits = Limits { burst_128: 8, ..FULL };
+
+/// Limits of the lite channels, 7 to 14. Their buffer holds 128 bits.
+pub const LITE: Limits = Limits { transfer_bytes: 0x1_0000 - 4, burst_32: 4, burst_128: 1, ..FULL };
+
+/// The limits of channel `channel`, of which DEBUG says that it is a lite one or not.
+pub const fn limits(channel: u32, lite: bool) -> Limits {
+    match channel {
+        _ if lite => LITE,
+        0 | 15 => BULK,
+        _ => FULL,
+    }
+}
+
+/// Wide writes begin and end at multiples of this many bytes: the step of their address, and the
+/// two beats of their bursts.
+const WIDE_BYTES: u32 = 32;
 
 /// A chain that is being built in a pool of control blocks.
 ///
@@ -123,7 +143,7 @@ impl<'a> Chain<'a> {
             // For the pool's last block this may wrap; `finish` replaces it with zero.
             let after = (self.used as u32 + 1) * self.limits.descriptor_bytes;
             let next = self.pool_bus.wrapping_add(after);
-            self.pool[self.used] = encode(segment, next);
+            self.pool[self.used] = encode(segment, &self.limits, next);
             self.used += 1;
         }
         Ok(())
@@ -140,8 +160,8 @@ impl<'a> Chain<'a> {
     }
 }
 
-fn encode(segment: &Segment, next: u32) -> ControlBlock {
-    let mut ti = Ti::DEST_INC.with(Ti::WAIT_RESP);
+fn encode(segment: &Segment, limits: &Limits, next: u32) -> ControlBlock {
+    let mut ti = Ti::DEST_INC;
     if segment.source_increments {
         ti = ti.with(Ti::SRC_INC);
     }
@@ -149,9 +169,19 @@ fn encode(segment: &Segment, next: u32) -> ControlBlock {
         ti = ti.with(Ti::SRC_WIDTH128);
     }
     if segment.dreq != 0 {
-        ti = ti.with(Ti::SRC_DREQ).with(Ti::permap(segment.dreq));
+        // As mainline's `bcm2835_dma_prep_slave_sg`: one word for each request, written before the
+        // next request counts.
+        ti = ti.with(Ti::SRC_DREQ).with(Ti::permap(segment.dreq)).with(Ti::WAIT_RESP);
+    } else if segment.confirmed {
+        ti = ti.with(Ti::WAIT_RESP);
     } else if segment.source_increments {
-        ti = ti.with(Ti::burst(8));
+        // Memory to memory. CS.WAIT_FOR_OUTSTANDING_WRITES keeps the order of the blocks, so that
+        // the writes of this one need not wait for each other.
+        ti = ti.with(Ti::burst(limits.burst(segment.width)));
+        let wide = |n: u64| n % u64::from(WIDE_BYTES) == 0;
+        if wide(segment.destination) && wide(segment.bytes.into()) {
+            ti = ti.with(Ti::DEST_WIDTH128);
+        }
     }
     ControlBlock {
         transfer_information: ti.0,

@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`chain`] | plans the transfers of one frame, for any engine |
 //! | [`control_block`] | encodes transfers as control blocks of the BCM2835 DMA controller |
+//! | [`channel`] | runs one channel of that controller: the order of its register accesses |
+//! | [`stamp`] | extends the stamps that the engine writes |
 //! | [`register`] | registers of the BCM2835 DMA controller and system timer |
 //!
 //! Addresses named *bus* are addresses that the DMA engine uses, never CPU addresses. The crate
@@ -19,8 +21,10 @@
 #![allow(unknown_lints)]
 
 pub mod chain;
+pub mod channel;
 pub mod control_block;
 pub mod register;
+pub mod stamp;
 
 /// Compiles and runs the example in the README.
 #[cfg(doctest)]

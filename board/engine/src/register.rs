@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
 //! Registers of a BCM2835 DMA channel and of the system timer. Offsets are in bytes.
 //!
-//! Source: BCM2835 ARM Peripherals, chapter 4 (DMA controller, pages 38 to 63) and chapter 12
+//! Source: BCM2835 ARM Peripherals, chapter 4 (DMA controller, pages 38 to 64) and chapter 12
 //! (system timer, page 172), with the published errata.
 
 /// Distance in bytes from one channel's registers to the next channel's.
@@ -28,9 +28,14 @@ pub const NEXTCONBK: usize = 0x1c;
 /// Error bits and properties of the channel, [`struct@Debug`].
 pub const DEBUG: usize = 0x20;
 
-/// Bus address of the system timer's counter: CLO, the low 32 bits. CHI, the high 32 bits, is the
-/// next word.
-pub const SYSTEM_TIMER_BUS: u32 = 0x7e00_3004;
+/// Offset of CLO, the low 32 bits of the counter, in the registers of the system timer (page 172).
+pub const CLO: usize = 0x04;
+/// Offset of CHI, the high 32 bits.
+pub const CHI: usize = 0x08;
+/// Length in bytes of the registers of the system timer up to CHI.
+pub const SYSTEM_TIMER_BYTES: usize = 0x0c;
+/// Bus address of CLO.
+pub const SYSTEM_TIMER_BUS: u32 = 0x7e00_3000 + CLO as u32;
 /// Frequency of the system timer in ticks per second.
 pub const SYSTEM_TIMER_HZ: u32 = 1_000_000;
 
@@ -58,14 +63,21 @@ macro_rules! register {
             pub const fn only(self, other: Self) -> Self {
                 Self(self.0 & other.0)
             }
+
+            /// The bits that `other` does not have.
+            pub const fn without(self, other: Self) -> Self {
+                Self(self.0 & !other.0)
+            }
         }
     };
 }
 
 register! {
-    /// CS: control and status of a channel.
+    /// CS: control and status of a channel (pages 47 to 50).
     ControlStatus {
-        /// The channel runs. Hardware clears it at the end of the chain.
+        /// The channel runs, if CONBLK_AD is not zero. Clearing it pauses the channel. Hardware
+        /// clears it at the end of the chain, but it does not tell reliably whether a channel is
+        /// idle (mainline's `bcm2835_dma_abort`): CONBLK_AD does.
         ACTIVE = 1 << 0;
         /// The current control block ended. Write one to clear.
         END = 1 << 1;
@@ -75,13 +87,14 @@ register! {
         PAUSED = 1 << 4;
         /// The channel waits for its DREQ to become active (DREQ_STOPS_DMA, page 49).
         DREQ_STOPS = 1 << 5;
-        /// The channel waits for the responses of its last writes.
+        /// The channel waits for the responses of its last writes. Reads are not counted.
         WAITING_FOR_WRITES = 1 << 6;
         /// An error bit of DEBUG is set.
         ERROR = 1 << 8;
         /// Priority 8 of 0 to 15 on the AXI bus, normally and in panic.
         PRIORITY = (8 << 16) | (8 << 20);
-        /// A transfer ends only after the response to its last write.
+        /// A control block ends, and raises INT, only after the responses to all its writes. The
+        /// next one is not fetched before. At most 13 writes are outstanding.
         WAIT_FOR_OUTSTANDING_WRITES = 1 << 28;
         /// The channel does not stop when a debugger stops the system.
         DISABLE_DEBUG_PAUSE = 1 << 29;
@@ -93,14 +106,16 @@ register! {
 }
 
 register! {
-    /// TI: how one control block moves its bytes.
+    /// TI: how one control block moves its bytes (pages 50 to 52).
     TransferInformation {
         /// Raise INT when this control block ends.
         INTEN = 1 << 0;
-        /// Wait for the response to each write.
+        /// Wait for the response to each write before the next one.
         WAIT_RESP = 1 << 3;
-        /// The destination address increments.
+        /// The destination address increments, by 4, or by 32 if DEST_WIDTH128 is set.
         DEST_INC = 1 << 4;
+        /// Writes are 128 bits wide instead of 32, in bursts of 2 where possible (page 63).
+        DEST_WIDTH128 = 1 << 5;
         /// The source address increments.
         SRC_INC = 1 << 8;
         /// Reads are 128 bits wide instead of 32.
@@ -119,8 +134,8 @@ impl TransferInformation {
         Self(((dreq & 0x1f) as u32) << 16)
     }
 
-    /// BURST_LENGTH: the length of a burst in beats, 1 to 16. More than 8 beats of 32 bits do not
-    /// fit the FIFO of most channels, and can lock up the AXI bus.
+    /// BURST_LENGTH: the length of a burst of reads in beats, 1 to 16. A burst that is longer than
+    /// the channel's buffer stalls the AXI bus and can lock it up (page 63).
     pub const fn burst(beats: u8) -> Self {
         let beats = if beats == 0 { 0 } else { beats - 1 };
         Self(((beats & 0xf) as u32) << 12)
@@ -128,7 +143,8 @@ impl TransferInformation {
 }
 
 register! {
-    /// DEBUG: error bits, which are cleared by writing one, and properties of the channel.
+    /// DEBUG: error bits, which stay until one is written to them, and properties of the channel
+    /// (page 55).
     Debug {
         /// The AXI read-last signal was not set when expected.
         READ_LAST_NOT_SET = 1 << 0;
@@ -138,6 +154,8 @@ register! {
         READ_ERROR = 1 << 2;
         /// All error bits.
         ERRORS = 0b111;
+        /// The number of writes that were not responded to. A reset clears it.
+        OUTSTANDING_WRITES = 0xf << 4;
         /// The channel is a lite channel: at most 65,532 bytes a control block, no 2D mode, half
         /// the bandwidth.
         LITE = 1 << 28;

@@ -28,7 +28,7 @@ struct Engine<'a> {
     slot: Vec<u16>,
     /// The offset in `slot` of each write, in order.
     written: Vec<usize>,
-    stamps: u64,
+    stamps: u32,
     samples: u32,
 }
 
@@ -62,12 +62,13 @@ impl<'a> Engine<'a> {
     fn run(&mut self, segment: &Segment) {
         if segment.source == STAMP {
             self.stamps += 1;
-            for (i, byte) in (self.stamps << 40 | self.stamps).to_le_bytes().iter().enumerate() {
+            assert_eq!((segment.bytes, segment.confirmed), (4, true));
+            for (i, byte) in (self.stamps << 24 | self.stamps).to_le_bytes().iter().enumerate() {
                 self.write(segment.destination + i as u64, *byte);
             }
             return;
         }
-        assert_eq!(segment.dreq, self.origin.dreq);
+        assert_eq!((segment.dreq, segment.confirmed), (self.origin.dreq, false));
         let width = segment.width.bytes();
         for read in 0..segment.bytes / width {
             for i in 0..width {
@@ -155,11 +156,11 @@ fn check(
         .collect();
     prop_assert_eq!(&engine.written, &order);
     let stamp = |at: usize| {
-        let bytes: Vec<u8> = engine.slot[at..at + 8].iter().map(|&byte| byte as u8).collect();
-        u64::from_le_bytes(bytes.try_into().unwrap())
+        let bytes: Vec<u8> = engine.slot[at..at + 4].iter().map(|&byte| byte as u8).collect();
+        u32::from_le_bytes(bytes.try_into().unwrap())
     };
-    prop_assert_eq!(stamp(STAMP_START), 1 << 40 | 1);
-    prop_assert_eq!(stamp(STAMP_END), 2 << 40 | 2);
+    prop_assert_eq!(stamp(STAMP_START), 1 << 24 | 1);
+    prop_assert_eq!(stamp(STAMP_END), 2 << 24 | 2);
     let width = origin.width.bytes() as usize;
     for (i, &byte) in engine.slot[payload].iter().enumerate() {
         let expected = if origin.increments {
@@ -341,7 +342,7 @@ fn addresses_beyond_32_bits() {
     const EDGE: u64 = 1 << 32;
     let (origin, slot) = (memory(64, 0), blocks_of(&[4096]));
     let unreachable = |bus| PlanError::Unreachable { bus };
-    assert_eq!(refused(&FULL, EDGE - 4, &origin, &slot, 4), unreachable(EDGE - 4));
+    assert_eq!(refused(&FULL, EDGE, &origin, &slot, 4), unreachable(EDGE));
     let high = Origin { bus: EDGE - 60, ..origin };
     assert_eq!(refused(&FULL, STAMP, &high, &slot, 64), unreachable(EDGE - 60));
     let block = [Block { bus: EDGE - 4096, bytes: 8192 }];

@@ -2,7 +2,7 @@
 //! Chains of control blocks, followed as the engine would follow them.
 
 use dmaframe_engine::chain::{Limits, PlanError, Segment, Width};
-use dmaframe_engine::control_block::{Chain, ControlBlock, FULL, LITE};
+use dmaframe_engine::control_block::{BULK, Chain, ControlBlock, FULL, LITE, limits};
 use proptest::prelude::*;
 use std::mem::offset_of;
 use zerocopy::IntoBytes;
@@ -16,6 +16,7 @@ const SEGMENT: Segment = Segment {
     source_increments: true,
     width: Width::Bits32,
     dreq: 0,
+    confirmed: false,
 };
 
 fn encoded(segment: Segment) -> ControlBlock {
@@ -42,27 +43,91 @@ fn the_eight_words() {
     assert_eq!(offset_of!(ControlBlock, next), 0x14);
 }
 
-// Bits by number, from the data sheet's table of TI: 3 WAIT_RESP, 4 DEST_INC, 8 SRC_INC,
-// 9 SRC_WIDTH128, 10 SRC_DREQ, 15:12 BURST, 20:16 PERMAP.
+/// TI of `segment` on a channel of `limits`.
+fn ti(limits: Limits, segment: Segment) -> u32 {
+    let mut pool = [ControlBlock::default(); 2];
+    let mut chain = Chain::new(&mut pool, POOL, limits).unwrap();
+    chain.append(&[segment, SEGMENT]).unwrap();
+    chain.finish().unwrap();
+    pool[0].transfer_information
+}
+
+// Bits by number, from the data sheet's table of TI (pages 50 to 52): 3 WAIT_RESP, 4 DEST_INC,
+// 5 DEST_WIDTH, 8 SRC_INC, 9 SRC_WIDTH, 10 SRC_DREQ, 15:12 BURST_LENGTH, 20:16 PERMAP.
+
+/// Memory to memory: wide writes that do not wait for each other, and bursts as long as the
+/// channel's buffer holds (pages 63 and 64).
 #[test]
-fn bits_of_a_transfer() {
-    let ti = |segment| encoded(segment).transfer_information;
-    let always = 1 << 3 | 1 << 4;
-    assert_eq!(ti(SEGMENT), always | 1 << 8 | 7 << 12);
-    assert_eq!(ti(Segment { source_increments: false, ..SEGMENT }), always);
-    assert_eq!(
-        ti(Segment { width: Width::Bits128, ..SEGMENT }),
-        always | 1 << 8 | 1 << 9 | 7 << 12
-    );
-    for dreq in 1..32 {
-        let paced = Segment { dreq, source_increments: false, ..SEGMENT };
-        assert_eq!(ti(paced), always | 1 << 10 | u32::from(dreq) << 16);
-        // Paced by a DREQ: one word for each request, no burst.
-        assert_eq!(
-            ti(Segment { dreq, ..SEGMENT }),
-            always | 1 << 8 | 1 << 10 | u32::from(dreq) << 16
-        );
+fn transfers_between_memory() {
+    let wide = Segment { width: Width::Bits128, ..SEGMENT };
+    for (channel, lite, narrow_ti, wide_ti) in [
+        // Channels 0 and 15: 8 beats of 32 bits, 8 of 128.
+        (0, false, 0x7130, 0x7330),
+        (15, false, 0x7130, 0x7330),
+        // Full channels: 8 beats of 32 bits, 2 of 128.
+        (1, false, 0x7130, 0x1330),
+        (5, false, 0x7130, 0x1330),
+        (6, false, 0x7130, 0x1330),
+        // Lite channels: 4 beats of 32 bits, 1 of 128.
+        (7, true, 0x3130, 0x0330),
+        (10, true, 0x3130, 0x0330),
+    ] {
+        let limits = limits(channel, lite);
+        assert_eq!(ti(limits, SEGMENT), narrow_ti, "channel {channel}");
+        assert_eq!(ti(limits, wide), wide_ti, "channel {channel}");
     }
+}
+
+/// The address of wide writes advances by 32 (page 51).
+#[test]
+fn writes_are_wide_between_multiples_of_32_bytes() {
+    for (destination, bytes, expected) in [
+        (0xd000_0020, 4096, 0x7130),
+        (0xd000_0000, 32, 0x7130),
+        (0xd000_0010, 4096, 0x7110),
+        (0xd000_0004, 4096, 0x7110),
+        (0xd000_0000, 4112, 0x7110),
+        (0xd000_0000, 4100, 0x7110),
+        (0xd000_0000, 4, 0x7110),
+    ] {
+        let segment = Segment { destination, bytes, ..SEGMENT };
+        assert_eq!(ti(FULL, segment), expected, "{bytes} bytes to {destination:#x}");
+    }
+}
+
+/// A register that nothing paces: single reads and writes.
+#[test]
+fn transfers_from_a_fixed_address() {
+    assert_eq!(ti(FULL, Segment { source_increments: false, ..SEGMENT }), 0x0010);
+}
+
+/// As mainline's bcm2835_dma_prep_slave_sg() has it: WAIT_RESP, S_DREQ, D_INC and PER_MAP.
+#[test]
+fn transfers_that_a_dreq_paces() {
+    for (dreq, fixed, incrementing) in [
+        // 3 is the receiver of PCM, 31 the highest.
+        (1, 0x0001_0418, 0x0001_0518),
+        (3, 0x0003_0418, 0x0003_0518),
+        (31, 0x001f_0418, 0x001f_0518),
+    ] {
+        for limits in [FULL, BULK, LITE] {
+            let paced = Segment { dreq, source_increments: false, ..SEGMENT };
+            assert_eq!(ti(limits, paced), fixed);
+            assert_eq!(ti(limits, Segment { dreq, ..SEGMENT }), incrementing);
+        }
+    }
+}
+
+/// A stamp: one read, and a write that has arrived before the block ends.
+#[test]
+fn transfers_that_are_confirmed() {
+    let stamp = Segment { bytes: 4, source_increments: false, confirmed: true, ..SEGMENT };
+    assert_eq!(ti(FULL, stamp), 0x0018);
+    assert_eq!(ti(FULL, Segment { confirmed: true, ..SEGMENT }), 0x0118);
+}
+
+#[test]
+fn addresses_and_length() {
     let block = encoded(Segment { bytes: 0x3fff_fffc, destination: 0x8000_0000, ..SEGMENT });
     assert_eq!((block.source, block.destination), (0xc000_0000, 0x8000_0000));
     assert_eq!((block.length, block.stride, block.reserved), (0x3fff_fffc, 0, [0; 2]));
@@ -72,7 +137,49 @@ fn bits_of_a_transfer() {
 fn limits_of_the_channels() {
     assert_eq!((FULL.descriptor_bytes, FULL.granularity, FULL.address_bits), (32, 4, 32));
     assert_eq!(FULL.transfer_bytes, 0x3fff_fffc);
-    assert_eq!(LITE, Limits { transfer_bytes: 0xfffc, ..FULL });
+    assert_eq!((FULL.burst_32, FULL.burst_128), (8, 2));
+    assert_eq!(BULK, Limits { burst_128: 8, ..FULL });
+    assert_eq!(LITE, Limits { transfer_bytes: 0xfffc, burst_32: 4, burst_128: 1, ..FULL });
+    for channel in 1..15 {
+        assert_eq!(limits(channel, false), FULL);
+        assert_eq!(limits(channel, true), LITE);
+    }
+}
+
+/// The eight words of each control block of a frame of 64 bytes of memory, and of one of 8 bytes of
+/// the PCM receiver's FIFO, on a full channel.
+#[test]
+fn frames_in_words() {
+    use dmaframe_engine::chain::{Block, Origin, Plan, plan_frame};
+    let memory = Origin {
+        bus: 0xc030_0000,
+        bytes: 4096,
+        offset: 0x40,
+        increments: true,
+        width: Width::Bits32,
+        dreq: 0,
+    };
+    let pcm =
+        Origin { bus: 0x7e20_3004, bytes: 4, offset: 0, increments: false, dreq: 3, ..memory };
+    let slot = [Block { bus: 0xc040_0000, bytes: 4096 }];
+    let words = |origin, bytes| {
+        let (mut pool, mut plan) = ([ControlBlock::default(); 3], Plan::new());
+        plan_frame(&FULL, 0x7e00_3004, origin, &slot, bytes, &mut plan).unwrap();
+        let mut chain = Chain::new(&mut pool, 0xc050_0000, FULL).unwrap();
+        chain.append(&plan).unwrap();
+        assert_eq!(chain.finish(), Some(3));
+        pool.map(|block| zerocopy::transmute!(block)) as [[u32; 8]; 3]
+    };
+    let start = [0x0018, 0x7e00_3004, 0xc040_0020, 4, 0, 0xc050_0020, 0, 0];
+    let end = [0x0019, 0x7e00_3004, 0xc040_0028, 4, 0, 0, 0, 0];
+    assert_eq!(
+        words(&memory, 64),
+        [start, [0x7130, 0xc030_0040, 0xc040_0040, 64, 0, 0xc050_0040, 0, 0], end]
+    );
+    assert_eq!(
+        words(&pcm, 8),
+        [start, [0x0003_0418, 0x7e20_3004, 0xc040_0040, 8, 0, 0xc050_0040, 0, 0], end]
+    );
 }
 
 proptest! {

@@ -9,6 +9,7 @@ fn offsets() {
     assert_eq!([DEST_AD, TXFR_LEN, NEXTCONBK, DEBUG], [0x10, 0x14, 0x1c, 0x20]);
     assert_eq!((CHANNEL_STRIDE, CHANNEL_BYTES), (0x100, DEBUG + 4));
     assert_eq!((SYSTEM_TIMER_BUS, SYSTEM_TIMER_HZ), (0x7e00_3004, 1_000_000));
+    assert_eq!((CLO, CHI, SYSTEM_TIMER_BYTES), (0x04, 0x08, 0x0c));
 }
 
 #[test]
@@ -38,6 +39,7 @@ fn transfer_information() {
         (TransferInformation::INTEN, 0),
         (TransferInformation::WAIT_RESP, 3),
         (TransferInformation::DEST_INC, 4),
+        (TransferInformation::DEST_WIDTH128, 5),
         (TransferInformation::SRC_INC, 8),
         (TransferInformation::SRC_WIDTH128, 9),
         (TransferInformation::SRC_DREQ, 10),
@@ -63,7 +65,7 @@ fn transfer_information() {
 fn debug() {
     let bits = [Debug::READ_LAST_NOT_SET, Debug::FIFO_ERROR, Debug::READ_ERROR];
     assert_eq!(bits.map(|bit| bit.0), [1, 2, 4]);
-    assert_eq!((Debug::ERRORS.0, Debug::LITE.0), (7, 1 << 28));
+    assert_eq!((Debug::ERRORS.0, Debug::OUTSTANDING_WRITES.0, Debug::LITE.0), (7, 0xf0, 1 << 28));
 }
 
 #[test]
@@ -74,4 +76,5 @@ fn sets_of_bits() {
     assert!(both.has(ControlStatus::END.with(ControlStatus::INT)));
     assert_eq!(Debug(0xf123_4567).only(Debug::ERRORS), Debug(7));
     assert_eq!(both.only(ControlStatus::END), ControlStatus(0));
+    assert_eq!(both.without(ControlStatus::INT), ControlStatus::ACTIVE);
 }

@@ -15,7 +15,7 @@ const GUEST_SECONDS: u64 = 1500;
 /// Time limit on the debug kernel.
 const DEBUG_SECONDS: u64 = 3 * 3600;
 /// Tests that need the debug kernel.
-const DEBUG_ONLY: &[&str] = &["allocation", "fault"];
+const DEBUG_ONLY: &[&str] = &["allocation", "fault", "hand_over"];
 /// Tests that a run on both kernels skips on the debug kernel, because they take minutes there, or
 /// because the checkers of the kernel find little in them.
 const DEBUG_LONG: &[&str] = &[
