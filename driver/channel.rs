@@ -316,7 +316,7 @@ impl Channel {
         }
         let us = |ticks: u64| ticks.saturating_mul(1_000_000) / u64::from(self.engine.stamp().hz);
         pr_warn!(
-            "{}: source '{}': frame {} took {} us, not {} us as its rate demands: is its DREQ stuck?\n",
+            "{}: source '{}': frame {} took {} us, where its rate needs {} us: is the DREQ stuck?\n",
             self.name(),
             self.source_name(source).to_str().unwrap_or("?"),
             frame.sequence,
