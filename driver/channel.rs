@@ -34,7 +34,10 @@ use crate::{
         Reference,
         Source, //
     },
-    stream::Stream,
+    stream::{
+        publication::TooFast,
+        Stream, //
+    }, //
 };
 use dmaframe_abi::{
     stream::{Fault, Policy, Shape, State},
@@ -200,6 +203,9 @@ impl Channel {
         let mut inner = self.inner.lock();
         let before = inner.stream.as_ref().map(Stream::progress);
         let result = work(&mut inner, &mut events);
+        if let Some(frame) = inner.stream.as_mut().and_then(Stream::take_too_fast) {
+            self.report_too_fast(&frame, Self::shape(&inner).source);
+        }
         let changed = before != inner.stream.as_ref().map(Stream::progress);
         let sending = (!events.is_empty()).then(|| (self.sending.lock(), self.snapshot_of(&inner)));
         drop(inner);
@@ -299,6 +305,22 @@ impl Channel {
                 stream.stats().error_bits
             ),
         }
+    }
+
+    /// Logs the first frame of a stream that was too fast, within the limit.
+    fn report_too_fast(&self, frame: &TooFast, source: u32) {
+        if !self.messages.allows() {
+            return;
+        }
+        let us = |ticks: u64| ticks.saturating_mul(1_000_000) / u64::from(self.engine.stamp().hz);
+        pr_warn!(
+            "{}: source '{}': frame {} took {} us, where its rate needs {} us: is the DREQ stuck?\n",
+            self.name(),
+            self.source_name(source).to_str().unwrap_or("?"),
+            frame.sequence,
+            us(frame.ticks),
+            us(frame.duration.expected)
+        );
     }
 
     /// Maps the region at `offset` of the ring. The mutex keeps the ring from being replaced

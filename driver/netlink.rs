@@ -120,6 +120,7 @@ fn fill(now: &Snapshot<'_>, message: &mut Message) -> Result {
     message.put_u32(Attribute::IntervalUsMax as u16, INTERVAL_US_MAX)?;
     message.put_string(Attribute::Engine as u16, now.engine)?;
     message.put_u32(Attribute::StampHz as u16, now.stamp_hz)?;
+    message.put_uint(Attribute::TooFast as u16, stats.too_fast)?;
     if let Some(owner) = &now.owner {
         message.put_u32(Attribute::OwnerPid as u16, owner.pid)?;
         message.put_string(Attribute::OwnerComm as u16, owner.comm())?;
@@ -142,7 +143,8 @@ fn fill_source(device: u32, source: &SourceInfo, message: &mut Message) -> Resul
         SourceAttribute::FrameBytesMax as u16,
         source.frame_bytes_max,
     )?;
-    message.put_u32(SourceAttribute::IntervalUs as u16, source.interval_us)
+    message.put_u32(SourceAttribute::IntervalUs as u16, source.interval_us)?;
+    message.put_u32(SourceAttribute::RateHz as u16, source.rate_hz)
 }
 
 /// Writes the `index`-th of all devices' sources; false after the last.

@@ -11,6 +11,7 @@ use crate::abstractions::{
 };
 use dmaframe_abi::{
     pattern,
+    rate::{self, RATE_HZ_MAX, RATE_HZ_MIN},
     stream::{
         ShapeError, FRAME_BYTES_MAX, FRAME_BYTES_MIN, FRAME_GRANULARITY, INTERVAL_US_MAX,
         INTERVAL_US_MIN,
@@ -49,6 +50,8 @@ struct Register {
     increments: bool,
     width: Width,
     dreq: u8,
+    /// Reads a second that the peripheral can deliver; 0 is unknown.
+    rate_hz: u32,
 }
 
 impl Source {
@@ -89,11 +92,31 @@ impl Source {
         if interval_us != 0 && !(INTERVAL_US_MIN..=INTERVAL_US_MAX).contains(&interval_us) {
             return Err(refuse("dmaframe,interval-us", interval_us));
         }
-        let register = if node.property_read_bool(c"dmaframe,pattern") {
+        let pattern = node.property_read_bool(c"dmaframe,pattern");
+        let dreq = match pattern {
+            true => 0,
+            false => node.property_read::<u32>(c"dmaframe,dreq").or(0),
+        };
+        let mut rate_hz = 0;
+        if node.property_present(c"dmaframe,rate-hz") {
+            let rate = node.property_read::<u32>(c"dmaframe,rate-hz");
+            rate_hz = rate.required_by(dev)?;
+            if !(RATE_HZ_MIN..=RATE_HZ_MAX).contains(&rate_hz) {
+                return Err(refuse("dmaframe,rate-hz", rate_hz));
+            }
+            // Without a DREQ nothing slows the engine down.
+            if dreq == 0 {
+                dev_err!(
+                    dev,
+                    "source '{name}': dmaframe,rate-hz needs dmaframe,dreq: add it, or remove the rate\n"
+                );
+                return Err(EINVAL);
+            }
+        }
+        let register = if pattern {
             None
         } else {
             let width = node.property_read::<u32>(c"dmaframe,width").or(4);
-            let dreq = node.property_read::<u32>(c"dmaframe,dreq").or(0);
             let reg = node
                 .property_read_array_vec::<u32>(c"reg", 2)?
                 .required_by(dev)?;
@@ -118,6 +141,7 @@ impl Source {
                     .ok()
                     .filter(|dreq| *dreq < 32)
                     .ok_or_else(|| refuse("dmaframe,dreq", dreq))?,
+                rate_hz,
             })
         };
         let name = CString::try_from_fmt(fmt!("{name}"))?;
@@ -203,6 +227,12 @@ impl Source {
         self.frame_bytes.min(self.longest_payload(limits))
     }
 
+    /// How long frames of `bytes` bytes take, in ticks of `stamp_hz`, if they can be judged.
+    pub(crate) fn frame_duration(&self, bytes: u32, stamp_hz: u32) -> Option<rate::Duration> {
+        let Register { rate_hz, width, .. } = self.register.as_ref()?;
+        rate::Duration::new(*rate_hz, bytes / width.bytes(), stamp_hz)
+    }
+
     fn width(&self) -> Width {
         self.register
             .as_ref()
@@ -226,6 +256,7 @@ impl Source {
                 info.bytes = register.bytes;
                 info.width = register.width.bytes();
                 info.dreq = register.dreq.into();
+                info.rate_hz = register.rate_hz;
                 if register.increments {
                     info.flags |= uapi::SOURCE_INCREMENTS;
                 }

@@ -6,7 +6,7 @@
 //! reclaim -> plan -> start -> (interrupt) -> complete: publish -> reclaim ...
 //! ```
 
-mod publication;
+pub(crate) mod publication;
 mod schedule;
 
 use crate::{
@@ -25,6 +25,7 @@ use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
     frame::{Header, HEADER_BYTES},
     netlink::Event,
+    rate,
     ring::{BadConsumer, Producer, DETACHED, FAULTED, STOPPED},
     stream::{Fault, Shape, State},
     uapi::{Config, Stats},
@@ -40,6 +41,7 @@ use kernel::{
         Monotonic, //
     }, //
 };
+use publication::TooFast;
 
 /// An engine that moves no data for longer than this, and does not wait for a DREQ, has failed.
 const STALL_SECONDS: i64 = 5;
@@ -78,6 +80,10 @@ pub(crate) struct Stream {
     partly_read: Option<(u32, usize)>,
     /// A fault that was not reported yet.
     news: Option<Fault>,
+    /// How long a frame takes, if that can be judged.
+    duration: Option<rate::Duration>,
+    /// The first frame that was too fast, if it was not reported yet.
+    too_fast: Option<TooFast>,
     pace: Option<Pacer>,
     watch: Option<Pacer>,
     number: u32,
@@ -97,8 +103,13 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A stopped stream with an empty ring; `shape` was checked.
-    pub(crate) fn new(hardware: &Hardware, shape: Shape, stamp_hz: u32) -> Result<Self> {
+    /// A stopped stream with an empty ring; `shape` was checked for `source`.
+    pub(crate) fn new(
+        hardware: &Hardware,
+        shape: Shape,
+        source: &Source,
+        stamp_hz: u32,
+    ) -> Result<Self> {
         let ring = Arc::new(Ring::new(&shape, stamp_hz)?, GFP_KERNEL)?;
         // SAFETY: The device is bound for as long as there is a `Hardware`; streams are dropped
         // before it, and the ring after the maps.
@@ -111,6 +122,8 @@ impl Stream {
             run: Run::Stopped,
             partly_read: None,
             news: None,
+            duration: source.frame_duration(shape.frame_bytes, stamp_hz),
+            too_fast: None,
             pace: None,
             watch: None,
             number: 0,
@@ -218,6 +231,7 @@ impl Stream {
         self.overrun_told = false;
         self.filling = true;
         self.news = None;
+        self.too_fast = None;
         self.stats = Stats::default();
         self.run = Run::Idle;
         let meta = self.ring.meta();

@@ -74,6 +74,7 @@ attributes! {
     24 INTERVAL_US_MIN c"interval_us_min" false;
     25 INTERVAL_US_MAX c"interval_us_max" false;
     26 STAMP_HZ c"stamp_hz" false;
+    27 TOO_FAST c"too_fast" false;
 }
 
 static GROUP: Group<Channel> = Group::new(&TABLE);
@@ -126,6 +127,7 @@ impl Attributes for Channel {
             INTERVAL_US_MIN => show(rules::INTERVAL_US_MIN.into()),
             INTERVAL_US_MAX => show(rules::INTERVAL_US_MAX.into()),
             STAMP_HZ => show(now.stamp_hz.into()),
+            TOO_FAST => show(stats.too_fast),
             _ => return Err(EINVAL),
         };
         text

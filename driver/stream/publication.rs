@@ -6,7 +6,10 @@ use super::{
     Flight,
     Stream, //
 };
-use dmaframe_abi::frame::{Header, HEADER_BYTES, MAGIC, VERSION};
+use dmaframe_abi::{
+    frame::{Header, HEADER_BYTES, MAGIC, TOO_FAST, VERSION},
+    rate,
+};
 use dmaframe_engine::stamp::{self, Timeline};
 use kernel::{
     time::{
@@ -16,7 +19,27 @@ use kernel::{
     }, //
 };
 
+/// A frame that was too fast for its source.
+pub(crate) struct TooFast {
+    pub(crate) sequence: u64,
+    /// Ticks that it took.
+    pub(crate) ticks: u64,
+    pub(crate) duration: rate::Duration,
+}
+
 impl Stream {
+    /// The first frame of the stream that was too fast. Returned once.
+    pub(crate) fn take_too_fast(&mut self) -> Option<TooFast> {
+        self.too_fast.take()
+    }
+
+    fn count_too_fast(&mut self, frame: TooFast) {
+        if self.stats.too_fast == 0 {
+            self.too_fast = Some(frame);
+        }
+        self.stats.too_fast += 1;
+    }
+
     /// Publishes the frames of a chain up to the first that the engine has not completed. True
     /// when that was all.
     pub(super) fn collect(&mut self, flight: &Flight) -> bool {
@@ -37,15 +60,17 @@ impl Stream {
                 break;
             }
             let (start, end) = (timeline.extend(start), timeline.extend(end));
+            let sequence = flight.first + u64::from(done);
+            let too_fast = self.duration.filter(|it| it.is_too_fast(start, end));
             let header = Header {
                 magic: MAGIC.into(),
                 version: VERSION.into(),
                 header_bytes: (HEADER_BYTES as u16).into(),
-                sequence: (flight.first + u64::from(done)).into(),
+                sequence: sequence.into(),
                 lost: core::mem::take(&mut lost).into(),
                 payload_bytes: self.shape.frame_bytes.into(),
                 source: (self.shape.source as u16).into(),
-                flags: 0.into(),
+                flags: too_fast.map_or(0, |_| TOO_FAST).into(),
                 device_start: start.into(),
                 device_end: end.into(),
                 published_ns: published_ns.into(),
@@ -54,6 +79,13 @@ impl Stream {
             };
             if self.ring.write_header(slot, &header).is_err() {
                 break;
+            }
+            if let Some(duration) = too_fast {
+                self.count_too_fast(TooFast {
+                    sequence,
+                    ticks: end.saturating_sub(start),
+                    duration,
+                });
             }
             done += 1;
         }

@@ -12,7 +12,7 @@ use std::path::Path;
 const DRIVER: &str = "/sys/bus/platform/drivers/dmaframe";
 const MODULE: &str = "/lib/modules/dmaframe.ko";
 
-/// The name of the platform device.
+/// The name of the platform device with the lowest address: that of `dts/dmaframe.dtso`.
 ///
 /// # Panics
 ///
@@ -21,7 +21,8 @@ pub fn platform_device() -> String {
     fs::read_dir("/sys/bus/platform/devices")
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .find(|name| name.ends_with(".dmaframe"))
+        .filter(|name| name.ends_with(".dmaframe"))
+        .min()
         .expect("the device tree has no dmaframe node")
 }
 
@@ -57,6 +58,15 @@ pub fn bind() -> io::Result<()> {
 /// The error of writing to the driver's `bind` file.
 pub fn bind_alone() -> io::Result<()> {
     fs::write(Path::new(DRIVER).join("bind"), platform_device())
+}
+
+/// Binds the driver to another platform device.
+///
+/// # Errors
+///
+/// The error of the driver's probe.
+pub fn bind_other(device: &str) -> io::Result<()> {
+    fs::write(Path::new(DRIVER).join("bind"), device)
 }
 
 /// The driver's `bind` file, open for writing, and the name to write to it.

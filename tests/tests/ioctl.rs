@@ -191,7 +191,7 @@ fn get_source_describes_sources_and_refuses_invalid_requests() {
     assert_eq!(facts[1..], [(0, 0x7e00_3004, 4, 4), (0, 0x7e20_0034, 4, 4)]);
     for (index, source) in (0..).zip(&sources) {
         assert_eq!((source.index, source.frame_bytes, source.interval_us), (index, 4096, 0));
-        assert_eq!(source.reserved, [0; 4]);
+        assert_eq!(source.reserved, [0; 7]);
     }
 
     let zero = SourceInfo::default();
@@ -206,10 +206,11 @@ fn get_source_describes_sources_and_refuses_invalid_requests() {
         ("bytes", SourceInfo { bytes: 1, ..zero }),
         ("width", SourceInfo { width: 1, ..zero }),
         ("dreq", SourceInfo { dreq: 1, ..zero }),
+        ("rate_hz", SourceInfo { rate_hz: 1, ..zero }),
         ("frame_bytes", SourceInfo { frame_bytes: 1, ..zero }),
         ("interval_us", SourceInfo { interval_us: 1, ..zero }),
         ("frame_bytes_max", SourceInfo { frame_bytes_max: 1, ..zero }),
-        ("reserved", SourceInfo { reserved: [0, 0, 0, 1], ..zero }),
+        ("reserved", SourceInfo { reserved: [0, 0, 0, 0, 0, 0, 1], ..zero }),
     ] {
         assert_eq!(ask(bad), Err(Errno::EINVAL), "{what}");
     }
@@ -226,9 +227,9 @@ fn reserved_fields_of_info_and_statistics_are_zero() {
         assert_eq!(field_name(&info.engine), b"bcm2835-dma");
         assert_eq!((info.stamp_hz, info.frame_granularity), (1_000_000, 4));
         assert_eq!((info.state, info.reserved), (State::Running as u32, [0; 6]));
-        let dirty = Stats { reserved: [u64::MAX; 5], ..Stats::default() };
+        let dirty = Stats { reserved: [u64::MAX; 4], ..Stats::default() };
         let stats = raw.exchange(uapi::GET_STATS, dirty).unwrap();
         assert_eq!((stats.state, stats.fault), (State::Running as u32, 0));
-        assert_eq!((stats.frames, stats.reserved), (0, [0; 5]));
+        assert_eq!((stats.frames, stats.reserved), (0, [0; 4]));
     }
 }

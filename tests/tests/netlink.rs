@@ -67,6 +67,7 @@ fn without_counters(mut all: Value) -> Value {
         "kicks",
         "bad-consumer",
         "error-bits",
+        "too-fast",
     ] {
         assert!(object.remove(counter).unwrap().is_u64(), "{counter}");
     }
@@ -137,6 +138,7 @@ fn ynl_dumps_the_sources() {
                 "bytes": source.bytes,
                 "width": source.width,
                 "dreq": source.dreq,
+                "rate-hz": source.rate_hz,
                 "flags": u32::from(source.increments) | u32::from(source.pattern) << 1,
                 "frame-bytes": source.frame_bytes,
                 "frame-bytes-max": source.frame_bytes_max,

@@ -140,9 +140,14 @@ impl Guest {
         command.map(|(_, file)| file.as_path()).with_context(|| format!("the guest has no {name}"))
     }
 
-    /// The device tree of the guest, with the overlay merged.
-    pub(crate) fn device_tree(&self) -> &Path {
-        &self.device_tree
+    /// The device tree of the guest with more overlays merged. `output` is a directory for the
+    /// result.
+    pub(crate) fn device_tree_of(&self, overlays: &[PathBuf], output: &Path) -> Result<PathBuf> {
+        if overlays.is_empty() {
+            return Ok(self.device_tree.clone());
+        }
+        let log = self.checkout.join("target/log/overlay.log");
+        device_tree::add(&self.builder, &self.kernel, &self.device_tree, overlays, output, &log)
     }
 
     /// Builds a test program. Returns its path on the host, and its path in the guest.
@@ -169,10 +174,11 @@ impl Guest {
         outcome::make_card(&card)?;
         let initrd = work.path().join("initrd");
         self.write_initrd(job, &initrd)?;
+        let device_tree = self.device_tree_of(&job.overlays, &work.path().join("dts"))?;
 
         let seconds =
             job.timeout.unwrap_or(if interactive { CONSOLE_SECONDS } else { COMMAND_SECONDS });
-        let mut qemu = self.qemu(job, seconds, &initrd, &card, &console)?;
+        let mut qemu = self.qemu(job, seconds, &device_tree, &initrd, &card, &console)?;
         if interactive {
             say("console of the guest: type exit to leave it, or press Ctrl-A x to kill the guest");
         }

@@ -142,7 +142,7 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent)
     }
     let mut extents = vec![extent];
     if guest.kernel().flavour() == Flavour::Default {
-        extents.push(Extent::ThreadedInterrupts);
+        extents.extend([Extent::ThreadedInterrupts, Extent::DeviceTree]);
     }
     for extent in extents {
         report.tests(&extent.name(guest.kernel().flavour()), |filter, count| {

@@ -23,6 +23,10 @@ pub const STAMP_START: usize = offset_of!(Header, device_start);
 /// payload.
 pub const STAMP_END: usize = offset_of!(Header, device_end);
 
+/// Flag of [`Header::flags`]: the engine read the frame at least twice as fast as the source can
+/// deliver it ([`crate::rate`]). Its payload is probably one word, repeated.
+pub const TOO_FAST: u16 = 1 << 0;
+
 /// The header of a frame. All fields are little-endian.
 ///
 /// The DMA engine writes the low words of the two device stamps. The driver writes everything else
@@ -55,7 +59,7 @@ pub struct Header {
     pub payload_bytes: le::U32,
     /// Index of the source on its device.
     pub source: le::U16,
-    /// Zero.
+    /// A set of flags: [`TOO_FAST`].
     pub flags: le::U16,
     /// Hardware counter, in ticks, when the engine began to write the payload.
     pub device_start: le::U64,

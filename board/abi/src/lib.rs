@@ -13,6 +13,7 @@
 //! | [`uapi`] | ioctl numbers and structures |
 //! | [`netlink`] | the numbers of the generic netlink family |
 //! | [`pattern`] | the bytes of the built-in test source |
+//! | [`rate`] | the shortest plausible duration of a frame |
 //!
 //! Registers, control blocks and chains are in the crate `dmaframe-engine`, which programs do not
 //! depend on.
@@ -26,6 +27,7 @@ mod atomic;
 pub mod frame;
 pub mod netlink;
 pub mod pattern;
+pub mod rate;
 pub mod ring;
 pub mod stream;
 pub mod uapi;

@@ -95,10 +95,12 @@ pub enum Attribute {
     IntervalUsMax = 30,
     /// u32: ticks per second of the device stamps.
     StampHz = 31,
+    /// uint: frames published since START that were too fast ([`crate::frame::TOO_FAST`]).
+    TooFast = 32,
 }
 
 /// The highest number of an [`Attribute`].
-pub const ATTRIBUTE_MAX: u16 = Attribute::StampHz as u16;
+pub const ATTRIBUTE_MAX: u16 = Attribute::TooFast as u16;
 
 /// Attributes of a source, in the dump of [`Command::SourceGet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,8 @@ pub enum SourceAttribute {
     FrameBytesMax = 10,
     /// u32: default interval in microseconds; 0 is unpaced.
     IntervalUs = 11,
+    /// u32: reads a second that the source can deliver; 0 is unknown.
+    RateHz = 12,
 }
 
 /// Kinds of events.

@@ -121,8 +121,11 @@ pub struct SourceInfo {
     pub interval_us: u32,
     /// Longest payload of a frame in bytes.
     pub frame_bytes_max: u32,
+    /// Reads of `width` bytes a second that the source can deliver; 0 is unknown. See
+    /// [`crate::rate`].
+    pub rate_hz: u32,
     /// Always zero.
-    pub reserved: [u64; 4],
+    pub reserved: [u32; 7],
 }
 
 const _: () = assert!(size_of::<SourceInfo>() == 104 && offset_of!(SourceInfo, bus) == 40);
@@ -261,8 +264,10 @@ pub struct Stats {
     pub error_bits: u32,
     /// Number of the stream. Each START adds one.
     pub stream: u32,
+    /// Published frames with the flag [`crate::frame::TOO_FAST`].
+    pub too_fast: u64,
     /// Always zero.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 4],
 }
 
 const _: () = assert!(size_of::<Stats>() == 128 && offset_of!(Stats, state) == 72);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT OR Apache-2.0
-//! The frame header's layout and parser, and the correction of torn stamps.
+//! The layout and the parser of the frame header.
 
 use dmaframe_abi::frame::{
-    FrameError, HEADER_BYTES, Header, MAGIC, STAMP_BYTES, STAMP_END, STAMP_START, VERSION, parse,
+    FrameError, HEADER_BYTES, Header, MAGIC, STAMP_BYTES, STAMP_END, STAMP_START, TOO_FAST,
+    VERSION, parse,
 };
 use proptest::prelude::*;
 use std::mem::offset_of;
@@ -41,6 +42,7 @@ fn layout() {
     assert_eq!(offsets, [0, 4, 6, 8, 16, 24, 28, 30, 32, 40, 48, 56, 60]);
     assert_eq!((STAMP_START, STAMP_END, STAMP_BYTES), (32, 40, 4));
     assert_eq!((MAGIC, VERSION, HEADER_BYTES), (0x4641_4d44, 1, 64));
+    assert_eq!(TOO_FAST, 1);
     assert_eq!(&frame(&[])[..8], b"DMAF\x01\x00\x40\x00");
 }
 

@@ -115,6 +115,7 @@ fn attributes() {
         (IntervalUsMin, "u32"),
         (IntervalUsMax, "u32"),
         (StampHz, "u32"),
+        (TooFast, "uint"),
     ];
     let spec = spec();
     let list = &named(&spec["attribute-sets"], "device")["attributes"];
@@ -147,6 +148,7 @@ fn source_attributes() {
         (FrameBytes, "u32"),
         (FrameBytesMax, "u32"),
         (IntervalUs, "u32"),
+        (RateHz, "u32"),
     ];
     let spec = spec();
     let list = &named(&spec["attribute-sets"], "source")["attributes"];

@@ -41,8 +41,8 @@ fn layouts() {
     );
     assert_eq!(
         offsets!(SourceInfo: index flags name bus bytes width dreq frame_bytes interval_us frame_bytes_max
-            reserved),
-        [0, 4, 8, 40, 48, 52, 56, 60, 64, 68, 72]
+            rate_hz reserved),
+        [0, 4, 8, 40, 48, 52, 56, 60, 64, 68, 72, 76]
     );
     assert_eq!(
         offsets!(Config: source frame_bytes slots policy interval_us flags slot_stride
@@ -51,8 +51,8 @@ fn layouts() {
     );
     assert_eq!(
         offsets!(Stats: frames lost bytes errors overruns chains interrupts kicks bad_consumer
-            state fault error_bits stream reserved),
-        [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 76, 80, 84, 88]
+            state fault error_bits stream too_fast reserved),
+        [0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 76, 80, 84, 88, 96]
     );
     assert_eq!(size_of::<Info>(), 128);
     assert_eq!(size_of::<SourceInfo>(), 104);

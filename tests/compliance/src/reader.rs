@@ -71,6 +71,14 @@ impl Reader {
         Ok(Self { raw, made, meta, consumer, slots })
     }
 
+    /// Makes a ring, fills it and stops the stream.
+    pub(crate) fn filled(target: &Target, config: Config) -> Outcome<Self> {
+        let reader = Self::started(target, config)?;
+        reader.fill()?;
+        reader.stop()?;
+        Ok(reader)
+    }
+
     pub(crate) fn start(&self) -> Outcome {
         self.request("START", uapi::START)
     }

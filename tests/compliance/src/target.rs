@@ -117,12 +117,12 @@ impl Target {
         self.shape_of(&self.source())
     }
 
-    /// The same for another source.
+    /// The same for another source, or its longest payload if that is shorter.
     pub(crate) fn shape_of(&self, source: &SourceInfo) -> Config {
         let unit = self.unit(source);
         Config {
             source: source.index,
-            frame_bytes: (4096 / unit).max(1) * unit,
+            frame_bytes: (source.frame_bytes_max.min(4096) / unit).max(1) * unit,
             slots: self.info.slots_max.clamp(2, 16),
             ..Config::default()
         }

@@ -119,7 +119,7 @@ fn interrupted() -> io::Result<Arc<AtomicBool>> {
 }
 
 /// The names of the attributes, in the order in which they are shown.
-const ATTRIBUTES: [&str; 31] = [
+const ATTRIBUTES: [&str; 32] = [
     "id",
     "name",
     "channel",
@@ -151,6 +151,7 @@ const ATTRIBUTES: [&str; 31] = [
     "interval-us-min",
     "interval-us-max",
     "stamp-hz",
+    "too-fast",
 ];
 
 /// The name of an attribute. The spelling of sysfs, with underscores, is accepted too.
@@ -196,6 +197,7 @@ fn attribute(all: &Attributes, name: &str) -> Option<Value> {
         "interval-us-min" => all.interval_us_min.map(Value::from),
         "interval-us-max" => all.interval_us_max.map(Value::from),
         "stamp-hz" => all.stamp_hz.map(Value::from),
+        "too-fast" => all.too_fast.map(Value::from),
         _ => None,
     }
 }

@@ -78,6 +78,9 @@ pub struct Source {
     pub interval_us: u32,
     /// Longest payload of a frame in bytes.
     pub frame_bytes_max: u32,
+    /// Reads of `width` bytes a second that it can deliver; 0 is unknown. Frames that are much faster
+    /// are marked ([`crate::Frame::too_fast`]).
+    pub rate_hz: u32,
     /// Whether the address grows while it is read; otherwise one address is sampled.
     pub increments: bool,
     /// Whether it is the pattern that [`crate::pattern`] describes.
@@ -206,6 +209,7 @@ impl Device {
             frame_bytes: raw.frame_bytes,
             interval_us: raw.interval_us,
             frame_bytes_max: raw.frame_bytes_max,
+            rate_hz: raw.rate_hz,
             increments: raw.flags & uapi::SOURCE_INCREMENTS != 0,
             pattern: raw.flags & uapi::SOURCE_PATTERN != 0,
         })

@@ -4,7 +4,7 @@
 use crate::device::Handle;
 use crate::mapping::{Ring, Ticket};
 use crate::{Error, Result, Stream};
-use dmaframe_abi::frame::{self, HEADER_BYTES, Header};
+use dmaframe_abi::frame::{self, HEADER_BYTES, Header, TOO_FAST};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -134,6 +134,14 @@ macro_rules! accessors {
         pub fn device_stamps(&self) -> DeviceStamps {
             let Header { device_start, device_end, .. } = self.header;
             DeviceStamps { start: device_start.get(), end: device_end.get() }
+        }
+
+        /// Whether the engine read the frame at least twice as fast as the source can deliver it
+        /// ([`crate::Source::rate_hz`]). The payload is then probably one word, repeated, because
+        /// the DREQ is stuck. Always false if the source has no rate, or the frame is too short to
+        /// judge: less than 256 reads, or 4 ticks of [`Stream::stamp_hz`].
+        pub fn too_fast(&self) -> bool {
+            self.header.flags.get() & TOO_FAST != 0
         }
 
         /// CLOCK_MONOTONIC in nanoseconds when the driver published the frame.

@@ -48,6 +48,7 @@ pub use canceller::Canceller;
 pub use device::{Device, Info, Source};
 pub use dmaframe_abi::frame::Header;
 pub use dmaframe_abi::pattern;
+pub use dmaframe_abi::rate;
 pub use dmaframe_abi::stream::{Fault, Policy, Shape, ShapeError, State};
 pub use dmaframe_abi::uapi::Stats;
 pub use error::Error;

@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Add a parameter, such as threadirqs, to the kernel command line
     #[arg(long, value_name = "PARAMETER")]
     append: Vec<String>,
+    /// Merge a device tree overlay, as source text, into the device tree of the guest
+    #[arg(long, value_name = "FILE.dtso")]
+    overlay: Vec<PathBuf>,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -41,10 +44,11 @@ pub(crate) struct Arguments {
 
 /// Runs the command and returns its exit status.
 pub(crate) fn run(checkout: &Path, arguments: Arguments) -> Result<u8> {
-    let Arguments { kernel, put, get, timeout, with, build, append, command } = arguments;
+    let Arguments { kernel, put, get, timeout, with, build, append, overlay, command } = arguments;
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    let mut job = Job { command, put, get, timeout, with, append, ..Job::default() };
+    let overlays = overlay.iter().map(|file| parse_overlay(file)).collect::<Result<_>>()?;
+    let mut job = Job { command, put, get, timeout, with, append, overlays, ..Job::default() };
     let guest = Guest::ready(checkout, kernel)?;
     for name in &build {
         job.put.push(guest.test_program(name)?);
@@ -82,6 +86,13 @@ fn parse_get(get: &str) -> Result<(String, PathBuf)> {
     }
 }
 
+fn parse_overlay(overlay: &Path) -> Result<PathBuf> {
+    if overlay.extension().is_none_or(|extension| extension != "dtso") {
+        bail!("--overlay {}: expected the source of an overlay, FILE.dtso", overlay.display());
+    }
+    overlay.canonicalize().with_context(|| format!("--overlay {}", overlay.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +106,14 @@ mod tests {
         assert!(parse_put("/no/such/file").is_err());
         assert_eq!(parse_get("/tmp/a:b").unwrap(), ("/tmp/a".to_owned(), PathBuf::from("b")));
         assert!(parse_get("/tmp/a").is_err());
+    }
+
+    #[test]
+    fn overlays_are_source_files() {
+        let overlay = concat!(env!("CARGO_MANIFEST_DIR"), "/../dts/dmaframe.dtso");
+        let path = parse_overlay(Path::new(overlay)).unwrap();
+        assert!(path.ends_with("dts/dmaframe.dtso"), "{}", path.display());
+        assert!(parse_overlay(Path::new("/no/such/file.dtso")).is_err());
+        assert!(parse_overlay(Path::new(env!("CARGO_MANIFEST_DIR"))).is_err());
     }
 }

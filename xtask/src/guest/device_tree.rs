@@ -52,27 +52,53 @@ fn add_seed(builder: &Builder, tree: &Path) -> Result<()> {
 /// Compiles the overlays of the checkout and merges them into the device tree of the kernel.
 /// Returns the path of the result.
 pub(crate) fn merge(builder: &Builder, checkout: &Path, kernel: &Kernel) -> Result<PathBuf> {
-    let output = checkout.join(format!("target/dts-{}", kernel.key()));
-    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
     let mut overlays = vec![checkout.join("dts/dmaframe.dtso")];
     if kernel.flavour() == Flavour::Bench {
         overlays.push(checkout.join("tests/bench/channels.dtso"));
     }
-    let mut arguments = vec![builder.inside(kernel.source())?, builder.inside(&output)?];
-    for overlay in &overlays {
-        arguments.push(builder.inside(overlay)?);
-    }
-
-    let step = Step::short("merging the device tree");
-    step.run(&mut builder.script(COMPILE, arguments), &checkout.join("target/log/dts.log"))?;
-    let tree = output.join("board.dtb");
-    let compiled: Vec<PathBuf> = overlays
-        .iter()
-        .filter_map(|overlay| overlay.file_stem())
-        .map(|name| output.join(name).with_extension("dtbo"))
-        .collect();
-    apply(builder, &kernel.device_tree(), &compiled, &tree)?;
+    let output = checkout.join(format!("target/dts-{}", kernel.key()));
+    let log = checkout.join("target/log/dts.log");
+    let tree = add(builder, kernel, &kernel.device_tree(), &overlays, &output, &log)?;
     add_seed(builder, &tree)?;
+    Ok(tree)
+}
+
+/// Compiles overlays and merges them into the device tree `base`. Returns the path of the result,
+/// which is in the directory `output` of the checkout or the cache.
+pub(crate) fn add(
+    builder: &Builder,
+    kernel: &Kernel,
+    base: &Path,
+    overlays: &[PathBuf],
+    output: &Path,
+    log: &Path,
+) -> Result<PathBuf> {
+    let step = Step::short("merging the device tree");
+    let mut compiled = Vec::new();
+    for (number, overlay) in overlays.iter().enumerate() {
+        // Overlays from different directories may have the same name.
+        let directory = output.join(number.to_string());
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("making {}", directory.display()))?;
+        let name = overlay
+            .file_name()
+            .with_context(|| format!("{} has no file name", overlay.display()))?;
+        let source = match builder.inside(overlay) {
+            Ok(source) => source,
+            Err(_) => {
+                let copy = directory.join(name);
+                fs::copy(overlay, &copy)
+                    .with_context(|| format!("copying {}", overlay.display()))?;
+                builder.inside(&copy)?
+            }
+        };
+        let arguments = [builder.inside(kernel.source())?, builder.inside(&directory)?, source];
+        step.run(&mut builder.script(COMPILE, arguments), log)
+            .with_context(|| format!("compiling {}", overlay.display()))?;
+        compiled.push(directory.join(name).with_extension("dtbo"));
+    }
+    let tree = output.join("board.dtb");
+    apply(builder, base, &compiled, &tree)?;
     step.done();
     Ok(tree)
 }

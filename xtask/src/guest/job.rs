@@ -18,6 +18,8 @@ pub(crate) struct Job {
     pub(crate) timeout: Option<u64>,
     /// Debian programs to add to the guest.
     pub(crate) with: Vec<Addition>,
+    /// Source files of overlays to merge into the device tree, after those of the checkout.
+    pub(crate) overlays: Vec<PathBuf>,
     /// Additional parameters for the kernel command line.
     pub(crate) append: Vec<String>,
     /// Whether the clock of the guest counts instructions instead of following the clock of the

@@ -19,6 +19,7 @@ impl Guest {
         &self,
         job: &Job,
         seconds: u64,
+        device_tree: &Path,
         initrd: &Path,
         card: &Path,
         console: &Path,
@@ -34,7 +35,7 @@ impl Guest {
             qemu.args(["-icount", &format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]);
         }
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
-        qemu.args(["-dtb", &inside(&self.device_tree)?]);
+        qemu.args(["-dtb", &inside(device_tree)?]);
         qemu.args(["-initrd", &inside(initrd)?]);
         qemu.args(["-append", &self.kernel_command_line(job)]);
         qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(card)?));

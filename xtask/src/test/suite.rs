@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests in the package `dmaframe-tests`, which run in the guest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -49,6 +49,11 @@ const RUNNER: &str = include_str!("../../test/run-tests");
 /// kernel parameter `threadirqs` turns all interrupt handlers into threads, as PREEMPT_RT does.
 const PACED: &[&str] = &["drop", "gpio", "poll", "read", "systimer", "unbind"];
 
+/// The test that needs [`OVERLAYS`].
+const DEVICE_TREE: &str = "device_tree";
+/// Overlays for the test of another device tree: more sources, and nodes that the driver refuses.
+pub(super) const OVERLAYS: [&str; 2] = ["tests/overlay/sources.dtso", "tests/overlay/refused.dtso"];
+
 /// Which tests run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -58,6 +63,8 @@ pub(super) enum Extent {
     Quick,
     /// The tests of paced streams on a kernel with forced threaded interrupts.
     ThreadedInterrupts,
+    /// The tests of another device tree.
+    DeviceTree,
 }
 
 impl Extent {
@@ -67,6 +74,7 @@ impl Extent {
         match self {
             Self::Full | Self::Quick => name,
             Self::ThreadedInterrupts => format!("{name}, threadirqs"),
+            Self::DeviceTree => format!("{name}, other device tree"),
         }
     }
 
@@ -74,9 +82,10 @@ impl Extent {
         let supported = flavour == Flavour::Debug || !DEBUG_ONLY.contains(&name);
         supported
             && match self {
-                Self::Full => true,
-                Self::Quick => !DEBUG_LONG.contains(&name),
+                Self::Full => name != DEVICE_TREE,
+                Self::Quick => name != DEVICE_TREE && !DEBUG_LONG.contains(&name),
                 Self::ThreadedInterrupts => PACED.contains(&name),
+                Self::DeviceTree => name == DEVICE_TREE,
             }
     }
 
@@ -84,7 +93,7 @@ impl Extent {
     fn variable(self) -> &'static str {
         match self {
             Self::Full => "full",
-            Self::Quick | Self::ThreadedInterrupts => "quick",
+            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree => "quick",
         }
     }
 
@@ -92,14 +101,21 @@ impl Extent {
     fn additions(self) -> Vec<Addition> {
         match self {
             Self::Full => vec![Addition::Python, Addition::StressNg],
-            Self::Quick | Self::ThreadedInterrupts => Vec::new(),
+            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree => Vec::new(),
         }
     }
 
     fn kernel_parameters(self) -> Vec<String> {
         match self {
-            Self::Full | Self::Quick => Vec::new(),
+            Self::Full | Self::Quick | Self::DeviceTree => Vec::new(),
             Self::ThreadedInterrupts => vec!["threadirqs".to_owned()],
+        }
+    }
+
+    fn overlays(self, checkout: &Path) -> Vec<PathBuf> {
+        match self {
+            Self::Full | Self::Quick | Self::ThreadedInterrupts => Vec::new(),
+            Self::DeviceTree => OVERLAYS.map(|overlay| checkout.join(overlay)).into(),
         }
     }
 }
@@ -143,6 +159,7 @@ pub(super) fn run(
         timeout: Some(seconds),
         with: extent.additions(),
         append: extent.kernel_parameters(),
+        overlays: extent.overlays(checkout),
         ..Job::default()
     };
     let status = guest.run(&job, |output| pass_through(output, count))?;
@@ -154,7 +171,7 @@ pub(super) fn run(
 
 /// Fails if this file refers to a test program that does not exist, because it was renamed.
 fn refuse_unknown(names: &[String]) -> Result<()> {
-    let mentioned = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(std::iter::once(&LAST));
+    let mentioned = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(&[LAST, DEVICE_TREE]);
     let unknown: Vec<&str> =
         mentioned.copied().filter(|name| !names.iter().any(|known| known == name)).collect();
     if !unknown.is_empty() {
@@ -186,11 +203,15 @@ mod tests {
         assert!(includes(Extent::Quick, "drop"));
         assert!(includes(Extent::ThreadedInterrupts, "systimer"));
         assert!(!includes(Extent::ThreadedInterrupts, "frames"));
+        assert!(includes(Extent::DeviceTree, "device_tree"));
+        assert!(!includes(Extent::DeviceTree, "frames"));
+        assert!(!includes(Extent::Full, "device_tree") && !includes(Extent::Quick, "device_tree"));
     }
 
     #[test]
     fn renamed_test_is_reported() {
-        let all = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).map(|name| (*name).to_owned());
+        let all = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(&[DEVICE_TREE]);
+        let all = all.map(|name| (*name).to_owned());
         let mut names: Vec<String> = all.collect();
         refuse_unknown(&names).unwrap();
         names.retain(|name| name != "gpio");

@@ -199,6 +199,7 @@ pub(super) const SECTION: Section = Section {
                 interval_us_min,
                 interval_us_max,
                 stamp_hz,
+                too_fast,
             } = &event;
             let numbers = [
                 id,
@@ -226,6 +227,7 @@ pub(super) const SECTION: Section = Section {
                 kicks,
                 bad_consumer,
                 ring_bytes_max,
+                too_fast,
             ];
             let all = numbers.iter().all(|it| it.is_some())
                 && counters.iter().all(|it| it.is_some())

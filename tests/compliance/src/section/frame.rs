@@ -6,8 +6,9 @@ use crate::check::{Section, check};
 use crate::outcome::{Outcome, equal, failed, holds, skipped};
 use crate::reader::{Frame, Reader, is_pattern};
 use crate::target::Target;
-use dmaframe_abi::frame::{HEADER_BYTES, MAGIC, VERSION};
+use dmaframe_abi::frame::{HEADER_BYTES, Header, MAGIC, TOO_FAST, VERSION};
 use dmaframe_abi::pattern::REFERENCE_BYTES;
+use dmaframe_abi::rate;
 use dmaframe_abi::uapi::Config;
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -15,6 +16,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const PLACE: &str = "Frame header";
+const RATE: &str = "Frames that are too fast";
 
 pub(super) const SECTION: Section = Section {
     number: 10,
@@ -52,8 +54,8 @@ pub(super) const SECTION: Section = Section {
                 equal("source", u32::from(frame.header.source.get()), source)
             })
         }),
-        check(8, PLACE, "Header.flags is zero", |target| {
-            each(target, |_, frame| equal("flags", frame.header.flags.get(), 0))
+        check(8, PLACE, "Header.flags has no unknown flag", |target| {
+            each(target, |_, frame| equal("flags", frame.header.flags.get() & !TOO_FAST, 0))
         }),
         check(9, PLACE, "Header.device_end is never zero, for every source", |target| {
             each_source(target, |_, frame| {
@@ -185,6 +187,27 @@ pub(super) const SECTION: Section = Section {
             }
             Ok(())
         }),
+        check(
+            26,
+            RATE,
+            "Header.flags has TOO_FAST if the stamps say so, for every source",
+            |target| {
+                each_source(target, |source, frame| {
+                    let Some(source) = target.sources.get(source as usize) else {
+                        return Err(failed(format!("got source {source}")));
+                    };
+                    let reads = frame.payload.len() as u32 / source.width;
+                    let duration = rate::Duration::new(source.rate_hz, reads, target.info.stamp_hz);
+                    let Header { flags, device_start, device_end, .. } = frame.header;
+                    let (start, end) = (device_start.get(), device_end.get());
+                    let wanted = duration.is_some_and(|it| it.is_too_fast(start, end));
+                    let told = flags.get() & TOO_FAST != 0;
+                    holds(told == wanted, || {
+                        format!("got {told} for {start} to {end}, {duration:?}")
+                    })
+                })
+            },
+        ),
     ],
 };
 

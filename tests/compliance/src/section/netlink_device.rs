@@ -109,6 +109,19 @@ pub(super) const SECTION: Section = Section {
             let all = sources(target)?;
             equal("sources", all.len(), target.info.sources as usize)
         }),
+        check(
+            13,
+            GET,
+            "device-get, too-fast equals too_fast of GET_STATS, for every source",
+            |target| {
+                for source in &target.sources {
+                    let reader = Reader::filled(target, target.shape_of(source))?;
+                    let told = get(target)?.number(Attribute::TooFast)?;
+                    equal("too-fast", told, reader.stats()?.too_fast)?;
+                }
+                Ok(())
+            },
+        ),
     ],
 };
 
@@ -159,6 +172,7 @@ fn described(answer: &Answer, source: &SourceInfo) -> Outcome {
         (SourceAttribute::FrameBytes, source.frame_bytes.into()),
         (SourceAttribute::FrameBytesMax, source.frame_bytes_max.into()),
         (SourceAttribute::IntervalUs, source.interval_us.into()),
+        (SourceAttribute::RateHz, source.rate_hz.into()),
     ] {
         equal(&format!("{kind:?}"), number(answer, kind)?, want)?;
     }

@@ -6,6 +6,7 @@ use crate::check::{Section, check};
 use crate::outcome::{Outcome, equal, holds, refused, skipped};
 use crate::reader::{Reader, info};
 use crate::target::Target;
+use dmaframe_abi::rate::{RATE_HZ_MAX, RATE_HZ_MIN};
 use dmaframe_abi::stream::State;
 use dmaframe_abi::uapi::{self, Info, SOURCE_INCREMENTS, SOURCE_PATTERN, SourceInfo, field_name};
 use nix::errno::Errno;
@@ -134,7 +135,7 @@ pub(super) const SECTION: Section = Section {
             })
         }),
         check(25, SOURCE, "SourceInfo.reserved is zero", |target| {
-            each(target, |_, source| equal("reserved", source.reserved, [0; 4]))
+            each(target, |_, source| equal("reserved", source.reserved, [0; 7]))
         }),
         check(26, SOURCE, "GET_SOURCE with flags other than zero fails with EINVAL", |target| {
             ask(target, |it| it.flags = 1)
@@ -174,7 +175,7 @@ pub(super) const SECTION: Section = Section {
         ),
         check(35, SOURCE, "GET_SOURCE with reserved other than zero fails with EINVAL", |target| {
             ask(target, |source| source.reserved[0] = 1)?;
-            ask(target, |source| source.reserved[3] = 1 << 63)
+            ask(target, |source| source.reserved[6] = 1 << 31)
         }),
         check(36, SOURCE, "GET_SOURCE returns the same while a stream runs", |target| {
             let reader = Reader::started(target, target.quiet())?;
@@ -193,6 +194,16 @@ pub(super) const SECTION: Section = Section {
                     && most % target.unit(source) == 0;
                 holds(good, || format!("got {most} of {source:x?}"))
             })
+        }),
+        check(38, SOURCE, "SourceInfo.rate_hz is 0 or within its bounds, with a dreq", |target| {
+            each(target, |_, source| {
+                let rates = RATE_HZ_MIN..=RATE_HZ_MAX;
+                let good = rates.contains(&source.rate_hz) && source.dreq != 0;
+                holds(good || source.rate_hz == 0, || format!("got {source:?}"))
+            })
+        }),
+        check(39, SOURCE, "GET_SOURCE with rate_hz other than zero fails with EINVAL", |target| {
+            ask(target, |it| it.rate_hz = 1)
         }),
     ],
 };

@@ -3,8 +3,9 @@
 
 use super::REFERENCE;
 use crate::check::{Section, check};
-use crate::outcome::{Outcome, equal, holds};
-use crate::reader::{Reader, stats};
+use crate::outcome::{Outcome, equal, holds, skipped};
+use crate::reader::{Frame, Reader, stats};
+use dmaframe_abi::frame::TOO_FAST;
 use dmaframe_abi::stream::{Fault, State};
 use dmaframe_abi::uapi::{self, Stats};
 use std::sync::atomic::Ordering::Relaxed;
@@ -17,9 +18,9 @@ pub(super) const SECTION: Section = Section {
     document: REFERENCE,
     checks: &[
         check(1, PLACE, "GET_STATS sets Stats.reserved to zero", |target| {
-            let dirty = Stats { reserved: [u64::MAX; 5], ..Stats::default() };
+            let dirty = Stats { reserved: [u64::MAX; 4], ..Stats::default() };
             let now = target.open()?.exchange(uapi::GET_STATS, dirty)?;
-            equal("reserved", now.reserved, [0; 5])
+            equal("reserved", now.reserved, [0; 4])
         }),
         check(2, PLACE, "START sets frames, lost and bytes to zero", |target| {
             drop(Reader::started(target, target.shape())?.take()?);
@@ -112,14 +113,37 @@ pub(super) const SECTION: Section = Section {
                 equal("errors", reader.stats()?.errors, 0)
             },
         ),
+        check(
+            18,
+            PLACE,
+            "Stats.too_fast counts frames with TOO_FAST, for every source",
+            |target| {
+                for source in &target.sources {
+                    let reader = Reader::filled(target, target.shape_of(source))?;
+                    let marked = |frame: &Frame| frame.header.flags.get() & TOO_FAST != 0;
+                    let marked = reader.take_rest()?.into_iter().filter(marked).count();
+                    equal("too_fast", reader.stats()?.too_fast, marked as u64)?;
+                }
+                Ok(())
+            },
+        ),
+        check(19, PLACE, "START sets too_fast to zero", |target| {
+            for source in &target.sources {
+                let fast = Reader::filled(target, target.shape_of(source))?;
+                if fast.stats()?.too_fast > 0 {
+                    // The ring is full, so the new stream publishes nothing.
+                    fast.start()?;
+                    return equal("too_fast", fast.stats()?.too_fast, 0);
+                }
+            }
+            skipped("no source delivers frames that are too fast")
+        }),
     ],
 };
 
 /// A stopped stream with a full ring, and its counters.
 fn stopped(target: &crate::target::Target) -> Outcome<(Reader, Stats)> {
-    let reader = Reader::started(target, target.shape())?;
-    reader.fill()?;
-    reader.stop()?;
+    let reader = Reader::filled(target, target.shape())?;
     let now = reader.stats()?;
     Ok((reader, now))
 }

@@ -11,7 +11,7 @@ use nix::sys::stat::stat;
 use std::fs;
 
 /// The attributes of this section.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "overruns",
     "chains",
     "interrupts",
@@ -29,6 +29,7 @@ const NAMES: [&str; 17] = [
     "interval_us_min",
     "interval_us_max",
     "stamp_hz",
+    "too_fast",
 ];
 
 pub(super) const SECTION: Section = Section {
@@ -153,6 +154,18 @@ pub(super) const SECTION: Section = Section {
         check(18, "stamp_hz", "stamp_hz equals stamp_hz of GET_INFO", |target| {
             equal("stamp_hz", number(target, "stamp_hz")?, target.info.stamp_hz.into())
         }),
+        check(
+            19,
+            "too_fast",
+            "too_fast in sysfs equals too_fast of GET_STATS, for every source",
+            |target| {
+                for source in &target.sources {
+                    let reader = Reader::filled(target, target.shape_of(source))?;
+                    equal("too_fast", number(target, "too_fast")?, reader.stats()?.too_fast)?;
+                }
+                Ok(())
+            },
+        ),
     ],
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Verification of frames: header, sequence, losses, stamps and payload.
 
-use dmaframe::{DeviceStamps, Header, pattern};
+use dmaframe::{DeviceStamps, Header, Shape, Source, Stream, pattern, rate};
 
 /// The expected payload of a frame.
 #[derive(Debug)]
@@ -61,6 +61,24 @@ pub(crate) struct Expected {
     pub(crate) source: u32,
     pub(crate) frame_bytes: u32,
     pub(crate) stream: u32,
+    /// How long a frame takes, if the source has a rate.
+    pub(crate) duration: Option<rate::Duration>,
+    /// Ticks per second of the stamps.
+    pub(crate) stamp_hz: u32,
+}
+
+impl Expected {
+    pub(crate) fn new(shape: &Shape, source: &Source, stream: &Stream) -> Self {
+        let stamp_hz = stream.stamp_hz();
+        let reads = shape.frame_bytes / source.width.max(1);
+        Self {
+            source: shape.source,
+            frame_bytes: shape.frame_bytes,
+            stream: stream.number(),
+            duration: rate::Duration::new(source.rate_hz, reads, stamp_hz),
+            stamp_hz,
+        }
+    }
 }
 
 /// Counts frames, losses, bytes and errors.
@@ -130,6 +148,18 @@ impl Check {
         complain(payload_bytes != self.expected.frame_bytes as usize, &|| {
             format!("{payload_bytes} bytes instead of {}", self.expected.frame_bytes)
         });
+        let took = stamps.end.saturating_sub(stamps.start);
+        if let Some(duration) = self.expected.duration {
+            complain(duration.is_too_fast(stamps.start, stamps.end), &|| {
+                let us = |ticks: u64| {
+                    u128::from(ticks) * 1_000_000 / u128::from(self.expected.stamp_hz.max(1))
+                };
+                let (took, expected) = (us(took), us(duration.expected));
+                format!(
+                    "it took {took} us, and at its rate the source needs {expected} us: the DREQ may be stuck"
+                )
+            });
+        }
         let (source, stream) = (u32::from(header.source.get()), header.stream.get());
         complain(source != self.expected.source, &|| {
             format!("source {source} instead of {}", self.expected.source)
@@ -145,7 +175,8 @@ impl Check {
 mod tests {
     use super::*;
 
-    const EXPECTED: Expected = Expected { source: 0, frame_bytes: 16, stream: 3 };
+    const EXPECTED: Expected =
+        Expected { source: 0, frame_bytes: 16, stream: 3, duration: None, stamp_hz: 1_000_000 };
 
     fn header(sequence: u64, lost: u64) -> Header {
         Header {
@@ -205,6 +236,23 @@ mod tests {
             let complaint = check.take(&second, time, &good).unwrap();
             assert!(complaint.contains(words), "{complaint}");
         }
+    }
+
+    #[test]
+    fn each_frame_that_is_too_fast_is_an_error() {
+        let duration = rate::Duration::new(48_000, 2048, EXPECTED.stamp_hz);
+        let mut check = Check::new(Expected { duration, ..EXPECTED }, Content::Any);
+        let words = "frame 1: it took 21332 us, and at its rate the source needs 42666 us: \
+            the DREQ may be stuck";
+        for (sequence, start, end, complaint) in [
+            (0, 0, 42_666, None),
+            (1, 42_666, 42_666 + 21_332, Some(words.to_owned())),
+            (2, 100_000, 100_000, None),
+            (3, 100_000, 121_333, None),
+        ] {
+            assert_eq!(check.take(&header(sequence, 0), stamps(start, end), &[0; 16]), complaint);
+        }
+        assert_eq!(check.errors, 2);
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl Description {
                 "frame_bytes": source.frame_bytes,
                 "frame_bytes_max": source.frame_bytes_max,
                 "interval_us": source.interval_us,
+                "rate_hz": source.rate_hz,
                 "increments": source.increments,
                 "pattern": source.pattern,
             })
@@ -136,8 +137,17 @@ impl Description {
             device.policy.map_or("?", |policy| policy.name()),
             number(device.interval_us),
         );
-        let head =
-            ["name", "address", "bytes", "width", "dreq", "frame-bytes", "interval-us", "reads"];
+        let head = [
+            "name",
+            "address",
+            "bytes",
+            "width",
+            "dreq",
+            "rate-hz",
+            "frame-bytes",
+            "interval-us",
+            "reads",
+        ];
         let rows = self.sources.iter().map(|source| {
             let address =
                 if source.bus == 0 { "memory".to_owned() } else { format!("{:#x}", source.bus) };
@@ -147,15 +157,16 @@ impl Description {
                 source.bytes.to_string(),
                 source.width.to_string(),
                 source.dreq.to_string(),
+                if source.rate_hz == 0 { "-".to_owned() } else { source.rate_hz.to_string() },
                 source.frame_bytes.to_string(),
                 source.interval_us.to_string(),
                 if source.increments { "a range" } else { "one address" }.to_owned(),
             ]
         });
         for row in std::iter::once(head.map(str::to_owned)).chain(rows) {
-            let [name, address, bytes, width, dreq, frame_bytes, interval, reads] = row;
+            let [name, address, bytes, width, dreq, rate, frame_bytes, interval, reads] = row;
             all += &format!(
-                "  {name:<16} {address:>10} {bytes:>7} {width:>5} {dreq:>4} {frame_bytes:>11} \
+                "  {name:<16} {address:>10} {bytes:>7} {width:>5} {dreq:>4} {rate:>9} {frame_bytes:>11} \
                  {interval:>11}  {reads}\n"
             );
         }

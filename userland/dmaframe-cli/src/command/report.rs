@@ -5,7 +5,7 @@ use super::check::{Check, Content, Expected};
 use super::info::Description;
 use super::rates::Rates;
 use super::{Outcome, print};
-use dmaframe::{Device, Policy, Shape, device};
+use dmaframe::{Device, Policy, Shape, Source, device};
 use std::error::Error;
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -279,17 +279,15 @@ fn benchmark(path: &Path) -> Section {
             policy: Policy::Backpressure,
             interval_us: 0,
         };
-        writeln!(text, "{frame_bytes} bytes a frame: {}", measure(&device, shape)?)?;
+        writeln!(text, "{frame_bytes} bytes a frame: {}", measure(&device, pattern, shape)?)?;
     }
     Ok(text)
 }
 
-fn measure(device: &Device, shape: Shape) -> Section {
+fn measure(device: &Device, source: &Source, shape: Shape) -> Section {
     let mut stream = device.configure(shape)?;
     stream.start()?;
-    let expected =
-        Expected { source: shape.source, frame_bytes: shape.frame_bytes, stream: stream.number() };
-    let mut check = Check::new(expected, Content::pattern());
+    let mut check = Check::new(Expected::new(&shape, source, &stream), Content::pattern());
     let mut wrong = None;
     let mut rates = Rates::new();
     let began = Instant::now();

@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 ///
 /// Options you omit keep the device's current settings (see `dmaframe set`); --source changes the
 /// source alone. The last line on standard output is a summary: frames=N lost=L bytes=B errors=E.
-/// errors counts wrong frames and errors of the engine. The exit status is 0 if there are none and
-/// all requested frames arrived. Frames lost under the policy drop are counted, and are no error.
+/// errors counts wrong frames and errors of the engine; a frame that was read too fast for the rate of
+/// its source is wrong. The exit status is 0 if there are none and all requested frames arrived. Frames lost under the policy drop are counted, and are no error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
@@ -108,9 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let output = arguments.output.as_deref();
     let mut output = output.map(|path| Output::open(path, &interrupted)).transpose()?;
     stream.start()?;
-    let expected =
-        Expected { source: shape.source, frame_bytes: shape.frame_bytes, stream: stream.number() };
-    let mut check = Check::new(expected, content);
+    let mut check = Check::new(Expected::new(&shape, source, &stream), content);
     let began = Instant::now();
     let mut stall = Stall::new(Duration::from_micros(shape.interval_us.into()));
     let mut receiver = Receiver {
@@ -150,6 +148,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
                     "chains": stats.chains,
                     "interrupts": stats.interrupts,
                     "kicks": stats.kicks,
+                    "too_fast": stats.too_fast,
                 })
             }),
         })

@@ -73,6 +73,8 @@ pub struct Attributes {
     pub interval_us_max: Option<u32>,
     /// Ticks per second of the device stamps.
     pub stamp_hz: Option<u32>,
+    /// Frames published since the stream started that were too fast for the source's rate.
+    pub too_fast: Option<u64>,
 }
 
 /// Settings to change. A setting that is `None` keeps its value.
@@ -131,6 +133,7 @@ impl Attributes {
         const INTERVAL_US_MIN: u16 = Attribute::IntervalUsMin as u16;
         const INTERVAL_US_MAX: u16 = Attribute::IntervalUsMax as u16;
         const STAMP_HZ: u16 = Attribute::StampHz as u16;
+        const TOO_FAST: u16 = Attribute::TooFast as u16;
         match kind {
             ID => self.id = Some(parse_u32(value)?),
             NAME => self.name = Some(parse_string(value)?),
@@ -163,6 +166,7 @@ impl Attributes {
             INTERVAL_US_MIN => self.interval_us_min = Some(parse_u32(value)?),
             INTERVAL_US_MAX => self.interval_us_max = Some(parse_u32(value)?),
             STAMP_HZ => self.stamp_hz = Some(parse_u32(value)?),
+            TOO_FAST => self.too_fast = Some(parse_uint(value)?),
             _ => {}
         }
         Ok(())

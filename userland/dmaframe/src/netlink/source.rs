@@ -21,6 +21,7 @@ impl Source {
         const FRAME_BYTES: u16 = SourceAttribute::FrameBytes as u16;
         const FRAME_BYTES_MAX: u16 = SourceAttribute::FrameBytesMax as u16;
         const INTERVAL_US: u16 = SourceAttribute::IntervalUs as u16;
+        const RATE_HZ: u16 = SourceAttribute::RateHz as u16;
         let (mut device, mut source) = (0, Self::default());
         message.for_each(|kind, value| {
             match kind {
@@ -39,6 +40,7 @@ impl Source {
                 FRAME_BYTES => source.frame_bytes = parse_u32(value)?,
                 FRAME_BYTES_MAX => source.frame_bytes_max = parse_u32(value)?,
                 INTERVAL_US => source.interval_us = parse_u32(value)?,
+                RATE_HZ => source.rate_hz = parse_u32(value)?,
                 _ => {}
             }
             Ok(())

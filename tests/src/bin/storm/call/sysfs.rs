@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 impl Worker {
     pub(crate) fn sysfs(&mut self, random: &mut Random) -> Result<(), Errno> {
-        const ATTRIBUTES: [&str; 27] = [
+        const ATTRIBUTES: [&str; 28] = [
             "source",
             "frame_bytes",
             "slots",
@@ -26,6 +26,7 @@ impl Worker {
             "kicks",
             "bad_consumer",
             "error_bits",
+            "too_fast",
             "owner_pid",
             "owner_comm",
             "engine",
