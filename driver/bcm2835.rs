@@ -21,7 +21,8 @@ use crate::{
         NextFrame,
         Position,
         Stamp, //
-    }, //
+    },
+    trace::record, //
 };
 use dmaframe_engine::{
     chain::{Limits, Plan, PlanError},
@@ -206,10 +207,11 @@ impl Engine for Bcm2835 {
                 Err(error) => return Err(error),
             }
         }
-        let blocks = chain.finish().unwrap_or(0);
+        let used = chain.finish().unwrap_or(0);
+        record!(blocks, self.channel, blocks.iter().take(used));
         Ok(Encoded {
             frames,
-            bytes: blocks * size_of::<ControlBlock>(),
+            bytes: used * size_of::<ControlBlock>(),
         })
     }
 

@@ -38,6 +38,7 @@ use crate::{
         Source, //
     },
     stream::Stream,
+    trace::record, //
 };
 use dmaframe_abi::{
     stream::{Fault, Policy, Shape, State},
@@ -253,6 +254,7 @@ impl Channel {
                 return Err(ENODATA);
             }
             inner.kicks += 1;
+            record!(kick, self.id, inner.kicks);
             self.advance(inner, events);
             Ok(())
         })
@@ -382,6 +384,7 @@ impl Interrupt for Channel {
             Acknowledge::Done => DONE,
             Acknowledge::Error(bits) => DONE | u64::from(bits),
         };
+        record!(completion, self.id, completion as u32);
         self.completion.store(completion, Relaxed);
         self.interrupts.fetch_add(1, Relaxed);
         true

@@ -19,7 +19,8 @@ use crate::{
         Ring,
         SlotMap, //
     },
-    source::Source, //
+    source::Source,
+    trace::record, //
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
@@ -65,6 +66,8 @@ enum Run {
 
 /// A stream.
 pub(crate) struct Stream {
+    /// The `N` of `/dev/dmaframeN`.
+    device: u32,
     pub(crate) shape: Shape,
     // Before the ring: slots are unmapped before they are freed.
     maps: KVec<SlotMap>,
@@ -95,12 +98,18 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A stopped stream with an empty ring; `shape` was checked.
-    pub(crate) fn new(hardware: &Hardware, shape: Shape, stamp_hz: u32) -> Result<Self> {
+    pub(crate) fn new(
+        device: u32,
+        hardware: &Hardware,
+        shape: Shape,
+        stamp_hz: u32,
+    ) -> Result<Self> {
         let ring = Arc::new(Ring::new(&shape, stamp_hz)?, GFP_KERNEL)?;
         // SAFETY: The device is bound for as long as there is a `Hardware`; streams are dropped
         // before it, and the ring after the maps.
         let maps = unsafe { ring.map_slots(hardware.device())? };
         Ok(Self {
+            device,
             shape,
             maps,
             ring,
@@ -222,6 +231,16 @@ impl Stream {
         meta.fault.store(Fault::None as u32, Relaxed);
         meta.flags.store(0, Release);
         self.show_counters();
+        record!(
+            start,
+            self.device,
+            number,
+            self.shape.source,
+            self.shape.frame_bytes,
+            self.shape.slots,
+            self.shape.policy,
+            self.shape.interval_us
+        );
         Ok(())
     }
 
@@ -236,6 +255,14 @@ impl Stream {
             self.collect(&flight);
         }
         self.end();
+        record!(
+            stop,
+            self.device,
+            self.number,
+            self.stats.frames,
+            self.stats.lost,
+            self.stats.errors
+        );
     }
 
     fn end(&mut self) {
@@ -256,6 +283,7 @@ impl Stream {
     }
 
     fn fail(&mut self, fault: Fault, events: &mut Events) {
+        record!(error, self.device, self.number, fault, self.stats.error_bits);
         self.run = Run::Faulted(fault);
         self.news = Some(fault);
         self.end();
@@ -405,6 +433,7 @@ impl Stream {
             self.ring.write_header(slot, &Header::default())?;
             self.maps.get(slot).ok_or(EFAULT)?.to_device();
         }
+        record!(arm, self.device, self.sequence, frames);
         // All state first: the interrupt may come before `start` returns.
         self.run = Run::Flying(Flight {
             first: self.sequence,

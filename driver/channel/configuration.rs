@@ -118,7 +118,7 @@ impl Channel {
         // Give the old slots back first: there may not be memory for both.
         self.drop_stream(inner, events);
         let hardware = inner.hardware.as_ref().ok_or(ENODEV)?;
-        let stream = Stream::new(hardware, shape, self.engine.stamp().hz)?;
+        let stream = Stream::new(self.id, hardware, shape, self.engine.stamp().hz)?;
         let config = stream.config();
         inner.stream = Some(stream);
         Ok(config)

@@ -6,6 +6,7 @@ use super::{
     Flight,
     Stream, //
 };
+use crate::trace::record;
 use dmaframe_abi::frame::{self, Header, HEADER_BYTES, MAGIC, VERSION};
 use kernel::{
     time::{
@@ -53,11 +54,13 @@ impl Stream {
             if self.ring.write_header(slot, &header).is_err() {
                 break;
             }
+            record!(header, self.device, header);
             done += 1;
         }
         self.stats.frames += u64::from(done);
         self.stats.bytes += u64::from(done) * u64::from(self.shape.frame_bytes);
         self.show_counters();
+        record!(publish, self.device, flight.first, done);
         self.producer.publish(self.ring.meta(), done);
         done == flight.frames
     }

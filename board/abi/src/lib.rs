@@ -13,6 +13,7 @@
 //! | [`uapi`] | ioctl numbers and structures |
 //! | [`netlink`] | the numbers of the generic netlink family |
 //! | [`pattern`] | the bytes of the built-in test source |
+//! | [`trace`] | the items that delimit the records of a trace |
 //!
 //! Registers, control blocks and chains are in the crate `dmaframe-engine`, which programs do not
 //! depend on.
@@ -28,6 +29,7 @@ pub mod netlink;
 pub mod pattern;
 pub mod ring;
 pub mod stream;
+pub mod trace;
 pub mod uapi;
 
 /// Compiles and runs the example in the README.

@@ -23,6 +23,7 @@ pub const INTERVAL_US_MAX: u32 = 60_000_000;
 
 /// What happens when a frame is due and no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Policy {
     /// The engine waits for the reader. Nothing is lost, but the source is held up.
@@ -55,6 +56,7 @@ impl Policy {
 
 /// What a device is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum State {
     /// No stream is configured.
@@ -99,6 +101,7 @@ impl State {
 
 /// Why the driver stopped a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Fault {
     /// There is no fault.
