@@ -283,7 +283,13 @@ impl Stream {
     }
 
     fn fail(&mut self, fault: Fault, events: &mut Events) {
-        record!(error, self.device, self.number, fault, self.stats.error_bits);
+        record!(
+            error,
+            self.device,
+            self.number,
+            fault,
+            self.stats.error_bits
+        );
         self.run = Run::Faulted(fault);
         self.news = Some(fault);
         self.end();

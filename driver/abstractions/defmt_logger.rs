@@ -15,6 +15,7 @@ use kernel::{
         Arc, //
     },
     time::{
+        hrtimer::HrTimerExpires,
         Instant,
         Monotonic, //
     }, //
@@ -29,7 +30,7 @@ extern "C" {
     fn dmaframe_trace_wake();
     fn dmaframe_trace_flush();
     /// The start of the section, by defmt.lds.
-    static __dmaframe_defmt: u8;
+    static _defmt_section: u8;
 }
 
 /// A record's memory.
@@ -220,7 +221,7 @@ pub(crate) fn counts() -> (u64, u64) {
 
 /// The low 16 bits of the address of `.defmt`.
 pub(crate) fn section() -> u16 {
-    (&raw const __dmaframe_defmt) as u16
+    (&raw const _defmt_section) as u16
 }
 
 /// Wakes those who wait for records.
