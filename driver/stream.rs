@@ -231,16 +231,7 @@ impl Stream {
         meta.fault.store(Fault::None as u32, Relaxed);
         meta.flags.store(0, Release);
         self.show_counters();
-        record!(
-            start,
-            self.device,
-            number,
-            self.shape.source,
-            self.shape.frame_bytes,
-            self.shape.slots,
-            self.shape.policy,
-            self.shape.interval_us
-        );
+        record!(start, self.device, number, self.shape);
         Ok(())
     }
 
@@ -255,13 +246,14 @@ impl Stream {
             self.collect(&flight);
         }
         self.end();
+        let (number, stats) = (self.number, &self.stats);
         record!(
             stop,
             self.device,
-            self.number,
-            self.stats.frames,
-            self.stats.lost,
-            self.stats.errors
+            number,
+            stats.frames,
+            stats.lost,
+            stats.errors
         );
     }
 

@@ -41,8 +41,7 @@ macro_rules! write_record {
 macro_rules! record {
     (start, $($value:expr),*) => {
         $crate::trace::write_record!(info INFO
-            "{=istr} start dmaframe{=u32} stream={=u32} source={=u32} frame_bytes={=u32} slots={=u32} policy={} interval_us={=u32}"
-            $($value),*)
+            "{=istr} start dmaframe{=u32} stream={=u32} {}" $($value),*)
     };
     (arm, $($value:expr),*) => {
         $crate::trace::write_record!(debug DEBUG

@@ -179,15 +179,17 @@ fn a_loss_is_traced() {
     let trace = live(&["--json", "--level", "warn"]);
     let shape = Shape { slots: 4, policy: Policy::Drop, interval_us: 1000, ..SHAPE };
     let stream = start(DEVICES[1], shape);
-    let mut lost = 0;
+    let (mut lost, mut end) = (0, 0);
     for _ in 0..3 {
         let loss = next(&trace, "loss");
         check_place(&loss);
         assert_eq!((&loss["device"], &loss["level"]), (&"dmaframe1".into(), &"warn".into()));
         let fields = &loss["fields"];
-        // Nobody reads: the losses follow each other.
-        assert_eq!(fields["first"], u64::from(shape.slots) + lost, "{loss}");
-        lost += fields["frames"].as_u64().unwrap();
+        let (first, frames) =
+            (fields["first"].as_u64().unwrap(), fields["frames"].as_u64().unwrap());
+        // Nobody reads: between two losses at most a ring of frames is taken.
+        assert!(first >= end && first <= lost + u64::from(shape.slots), "{loss}");
+        (lost, end) = (lost + frames, first + frames);
         assert_eq!(fields["lost"], lost, "{loss}");
     }
     assert!(stream.counters().lost >= lost);
@@ -238,7 +240,7 @@ fn the_level_selects_the_records() {
     assert_eq!(kinds(&debug)[..4], ["start", "arm", "completion", "publish"]);
     // The level is that of before.
     assert_eq!(attribute("level"), "info");
-    for wrong in ["", "Info", "verbose", "6"] {
+    for wrong in ["\n", "Info", "verbose", "6"] {
         let refused = set_level(wrong).err().and_then(|error| error.raw_os_error());
         assert_eq!(refused, Some(Errno::EINVAL as i32), "{wrong:?}");
     }

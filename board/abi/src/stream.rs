@@ -160,6 +160,21 @@ pub struct Shape {
     pub interval_us: u32,
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Shape {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "source={=u32} frame_bytes={=u32} slots={=u32} policy={} interval_us={=u32}",
+            self.source,
+            self.frame_bytes,
+            self.slots,
+            self.policy,
+            self.interval_us
+        );
+    }
+}
+
 /// Why a [`Shape`] was refused, with the value refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShapeError {
