@@ -22,7 +22,8 @@ use crate::{
         Engine,
         NextFrame,
         Stamp, //
-    }, //
+    },
+    trace::record, //
 };
 use dmaframe_engine::{
     chain::{Limits, Plan, PlanError},
@@ -214,10 +215,11 @@ impl<R: Registers + Send + Sync> Engine for Bcm2835<R> {
                 Err(error) => return Err(error),
             }
         }
-        let blocks = chain.finish().unwrap_or(0);
+        let used = chain.finish().unwrap_or(0);
+        record!(blocks, self.channel, blocks.iter().take(used));
         Ok(Encoded {
             frames,
-            bytes: blocks * size_of::<ControlBlock>(),
+            bytes: used * size_of::<ControlBlock>(),
         })
     }
 

@@ -37,7 +37,8 @@ use crate::{
     stream::{
         publication::TooFast,
         Stream, //
-    }, //
+    },
+    trace::record, //
 };
 use dmaframe_abi::{
     stream::{Fault, Policy, Shape, State},
@@ -257,6 +258,7 @@ impl Channel {
                 return Err(ENODATA);
             }
             inner.kicks += 1;
+            record!(kick, self.id, inner.kicks);
             self.advance(inner, events);
             Ok(())
         })
@@ -402,6 +404,7 @@ impl Interrupt for Channel {
             Reason::Done => DONE,
             Reason::Error(bits) => DONE | u64::from(bits),
         };
+        record!(completion, self.id, completion as u32);
         self.completion.store(completion, Relaxed);
         self.interrupts.fetch_add(1, Relaxed);
         true

@@ -51,6 +51,8 @@ fn none(argument: usize) -> Result {
 }
 
 impl CharDevice for Channel {
+    type File = ();
+
     fn name(&self) -> &CStr {
         &self.name
     }
@@ -91,11 +93,11 @@ impl CharDevice for Channel {
         }
     }
 
-    fn poll(&self) -> Readable {
+    fn poll(&self, _file: &()) -> Readable {
         Channel::poll(self)
     }
 
-    fn read(&self, nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize> {
+    fn read(&self, _file: &(), nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize> {
         Channel::read(self, nonblock, iov)
     }
 

@@ -34,6 +34,7 @@ mod ring;
 mod source;
 mod stream;
 mod sysfs;
+mod trace;
 
 use abstractions::{
     char_device::CharDeviceRegistration,
@@ -203,7 +204,7 @@ fn attach(
             #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
             faults <- fault::Files::new(&dir, &channel, &faults),
             registers <- debugfs::registers(&dir, channel.clone()),
-            file <- CharDeviceRegistration::new(channel, dev, &sysfs::GROUPS),
+            file <- CharDeviceRegistration::new(channel, Some(dev), &sysfs::GROUPS),
         }? Error),
         GFP_KERNEL,
     )
@@ -215,6 +216,10 @@ struct Module {
     #[pin]
     driver: kernel::driver::Registration<platform::Adapter<Dmaframe>>,
     family: abstractions::genetlink::Registration<netlink::Devices>,
+    /// Last: all others write records.
+    #[cfg(CONFIG_DMAFRAME_TRACE)]
+    #[pin]
+    trace: trace::Registration,
 }
 
 impl kernel::InPlaceModule for Module {
@@ -222,6 +227,9 @@ impl kernel::InPlaceModule for Module {
         // SAFETY: Called once, when the module is loaded.
         unsafe { registry::init() };
         try_pin_init!(Self {
+            #[cfg(CONFIG_DMAFRAME_TRACE)]
+            // SAFETY: Called once, when the module is loaded.
+            trace <- unsafe { trace::Registration::new()? },
             family: netlink::register()?,
             driver <- kernel::driver::Registration::new(c"dmaframe", module),
         }? Error)

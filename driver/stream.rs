@@ -19,7 +19,8 @@ use crate::{
         Ring,
         SlotMap, //
     },
-    source::Source, //
+    source::Source,
+    trace::record, //
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
@@ -70,6 +71,8 @@ enum Run {
 
 /// A stream.
 pub(crate) struct Stream {
+    /// The `N` of `/dev/dmaframeN`.
+    device: u32,
     pub(crate) shape: Shape,
     // Before the ring: slots are unmapped before they are freed.
     maps: KVec<SlotMap>,
@@ -103,8 +106,9 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// A stopped stream with an empty ring; `shape` was checked for `source`.
+    /// A stopped stream of `device` with an empty ring; `shape` was checked for `source`.
     pub(crate) fn new(
+        device: u32,
         hardware: &Hardware,
         shape: Shape,
         source: &Source,
@@ -115,6 +119,7 @@ impl Stream {
         // before it, and the ring after the maps.
         let maps = unsafe { ring.map_slots(hardware.device())? };
         Ok(Self {
+            device,
             shape,
             maps,
             ring,
@@ -239,6 +244,7 @@ impl Stream {
         meta.fault.store(Fault::None as u32, Relaxed);
         meta.flags.store(0, Release);
         self.show_counters();
+        record!(start, self.device, number, self.shape);
         Ok(())
     }
 
@@ -253,6 +259,15 @@ impl Stream {
             self.collect(&flight);
         }
         self.end();
+        let (number, stats) = (self.number, &self.stats);
+        record!(
+            stop,
+            self.device,
+            number,
+            stats.frames,
+            stats.lost,
+            stats.errors
+        );
     }
 
     fn end(&mut self) {
@@ -273,6 +288,13 @@ impl Stream {
     }
 
     fn fail(&mut self, fault: Fault, events: &mut Events) {
+        record!(
+            error,
+            self.device,
+            self.number,
+            fault,
+            self.stats.error_bits
+        );
         self.run = Run::Faulted(fault);
         self.news = Some(fault);
         self.end();
@@ -430,6 +452,7 @@ impl Stream {
             self.ring.write_header(slot, &header)?;
             self.maps.get(slot).ok_or(EFAULT)?.to_device();
         }
+        record!(arm, self.device, self.sequence, frames);
         // All state first: the interrupt may come before `start` returns.
         self.run = Run::Flying(Flight {
             first: self.sequence,

@@ -45,10 +45,12 @@ pub(crate) struct Readable {
 
 /// The file operations of a device.
 pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
+    /// What belongs to one open file.
+    type File: Send + Sync;
     /// Its name, which never changes.
     fn name(&self) -> &CStr;
     /// A program opens the device.
-    fn open(&self) -> Result;
+    fn open(&self) -> Result<Self::File>;
     /// The last reference to an open file is gone.
     fn release(&self);
     /// Maps `vma`, which begins at byte `offset` of the file.
@@ -56,9 +58,9 @@ pub(crate) trait CharDevice: Send + Sync + Sized + 'static {
     /// ioctl(2).
     fn ioctl(&self, request: u32, argument: usize) -> Result<isize>;
     /// The events for poll(2). The caller already waits on [`CharDevice::readiness`].
-    fn poll(&self) -> Readable;
+    fn poll(&self, file: &Self::File) -> Readable;
     /// read(2).
-    fn read(&self, nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize>;
+    fn read(&self, file: &Self::File, nonblock: bool, iov: &mut IovIterDest<'_>) -> Result<usize>;
     /// The processes that wait for this device.
     fn readiness(&self) -> &Readiness;
 }
@@ -118,14 +120,15 @@ unsafe impl<T: CharDevice> Send for CharDeviceRegistration<T> {}
 unsafe impl<T: CharDevice> Sync for CharDeviceRegistration<T> {}
 
 impl<T: CharDevice> CharDeviceRegistration<T> {
-    /// Registers `device`, a child of `parent`, with the sysfs attributes `groups`.
+    /// Registers `device`, a child of `parent` if it has one, with the sysfs attributes `groups`.
     pub(crate) fn new<'a>(
         device: Arc<T>,
-        parent: &'a Device,
+        parent: Option<&'a Device>,
         groups: &'static Groups<T>,
     ) -> impl PinInit<Self, Error> + 'a {
         // The `Arc` in `Self` keeps it alive while the device is registered.
         let name = device.name().as_char_ptr();
+        let parent = parent.map_or(core::ptr::null(), core::ptr::from_ref);
         try_pin_init!(Self {
             device,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
@@ -135,7 +138,7 @@ impl<T: CharDevice> CharDeviceRegistration<T> {
                         minor: bindings::MISC_DYNAMIC_MINOR as c_int,
                         name,
                         fops: &Files::<T>::OPERATIONS,
-                        parent: core::ptr::from_ref(parent).cast_mut().cast(),
+                        parent: parent.cast_mut().cast(),
                         groups: groups.as_raw(),
                         mode: 0o660,
                         ..pin_init::zeroed()
@@ -168,6 +171,12 @@ impl<T: CharDevice> PinnedDrop for CharDeviceRegistration<T> {
     }
 }
 
+/// An open file and its device.
+struct Opened<T: CharDevice> {
+    file: T::File,
+    device: Arc<T>,
+}
+
 struct Files<T: CharDevice>(PhantomData<T>);
 
 impl<T: CharDevice> Files<T> {
@@ -187,9 +196,17 @@ impl<T: CharDevice> Files<T> {
     /// # Safety
     ///
     /// `file` was opened by [`Files::open`] and not released.
+    unsafe fn opened<'a>(file: *mut bindings::file) -> &'a Opened<T> {
+        // SAFETY: `open` put a box of it there that lives until `release`.
+        unsafe { &*(*file).private_data.cast::<Opened<T>>() }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Files::opened`].
     unsafe fn device<'a>(file: *mut bindings::file) -> &'a T {
-        // SAFETY: `open` put an `Arc<T>` there that lives until `release`.
-        unsafe { &*(*file).private_data.cast::<T>() }
+        // SAFETY: By the contract.
+        unsafe { &Self::opened(file).device }
     }
 
     /// # Safety
@@ -203,10 +220,17 @@ impl<T: CharDevice> Files<T> {
         }
         // SAFETY: misc_open() has put the miscdevice there, and holds off its deregistration.
         let device = unsafe { CharDeviceRegistration::<T>::device((*file).private_data.cast()) };
-        match device.open() {
-            Ok(()) => {
+        // Memory first: what `open` does is undone by `release` alone.
+        let opened = KBox::new_uninit(GFP_KERNEL).map_err(Error::from);
+        let opened = opened.and_then(|place| {
+            let file = device.open()?;
+            let device = device.clone();
+            Ok(place.write(Opened::<T> { file, device }))
+        });
+        match opened {
+            Ok(opened) => {
                 // SAFETY: The file is ours while it is opened.
-                unsafe { (*file).private_data = Arc::into_raw(device.clone()).cast_mut().cast() };
+                unsafe { (*file).private_data = KBox::into_raw(opened).cast() };
                 0
             }
             Err(error) => error.to_errno(),
@@ -218,8 +242,8 @@ impl<T: CharDevice> Files<T> {
     /// Called by the VFS, for a file of a device of `T`.
     unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
         // SAFETY: `open` put it there; nobody uses the file any more.
-        let device = unsafe { Arc::<T>::from_raw((*file).private_data.cast()) };
-        device.release();
+        let opened = unsafe { KBox::<Opened<T>>::from_raw((*file).private_data.cast()) };
+        opened.device.release();
         0
     }
 
@@ -271,13 +295,14 @@ impl<T: CharDevice> Files<T> {
         table: *mut bindings::poll_table_struct,
     ) -> bindings::__poll_t {
         // SAFETY: The file is open.
-        let device = unsafe { Self::device(file) };
+        let opened = unsafe { Self::opened(file) };
+        let device = &opened.device;
         // SAFETY: The file is valid, and not in an fdget_pos region of this thread.
         let file = unsafe { File::from_raw_file(file) };
         // SAFETY: The table is null or valid for this call.
         let table = unsafe { PollTable::from_raw(table) };
         table.register_wait(file, &device.readiness().sleepers);
-        let readable = device.poll();
+        let readable = device.poll(&opened.file);
         let bit = |set, bits| if set { bits } else { 0 };
         bit(readable.input, bindings::POLLIN | bindings::POLLRDNORM)
             | bit(readable.error, bindings::POLLERR)
@@ -303,13 +328,14 @@ impl<T: CharDevice> Files<T> {
         iov: *mut bindings::iov_iter,
     ) -> isize {
         // SAFETY: The kiocb is valid and of an open file.
-        let (device, flags) = unsafe {
+        let (opened, flags) = unsafe {
             let file = (*kiocb).ki_filp;
-            (Self::device(file), (*file).f_flags)
+            (Self::opened(file), (*file).f_flags)
         };
         // SAFETY: A valid destination for this call.
         let iov = unsafe { IovIterDest::from_raw(iov) };
-        match device.read(flags & bindings::O_NONBLOCK != 0, iov) {
+        let nonblock = flags & bindings::O_NONBLOCK != 0;
+        match opened.device.read(&opened.file, nonblock, iov) {
             Ok(bytes) => bytes as isize,
             Err(error) => error.to_errno() as isize,
         }

@@ -13,6 +13,8 @@ pub(crate) mod attribute;
 pub(crate) mod attribute_group;
 pub(crate) mod channel_mask;
 pub(crate) mod char_device;
+#[cfg(CONFIG_DMAFRAME_TRACE)]
+pub(crate) mod defmt_logger;
 pub(crate) mod dma;
 pub(crate) mod genetlink;
 pub(crate) mod irq_thread;

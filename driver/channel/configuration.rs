@@ -119,7 +119,7 @@ impl Channel {
         self.drop_stream(inner, events);
         let hardware = inner.hardware.as_ref().ok_or(ENODEV)?;
         let source = self.sources.get(shape.source as usize).ok_or(EINVAL)?;
-        let stream = Stream::new(hardware, shape, source, self.engine.stamp().hz)?;
+        let stream = Stream::new(self.id, hardware, shape, source, self.engine.stamp().hz)?;
         let config = stream.config();
         inner.stream = Some(stream);
         Ok(config)

@@ -6,6 +6,7 @@ use super::{
     Flight,
     Stream, //
 };
+use crate::trace::record;
 use dmaframe_abi::{
     frame::{Header, HEADER_BYTES, MAGIC, TOO_FAST, VERSION},
     rate,
@@ -87,6 +88,7 @@ impl Stream {
                     duration,
                 });
             }
+            record!(header, self.device, header);
             done += 1;
         }
         // All slots belong to the CPU, except for those of a chain that runs.
@@ -100,6 +102,7 @@ impl Stream {
         self.show_counters();
         #[cfg(CONFIG_DMAFRAME_FAULT_INJECTION)]
         crate::abstractions::trace_mark::mark(kernel::prelude::fmt!("publish {done}"));
+        record!(publish, self.device, flight.first, done);
         self.producer.publish(self.ring.meta(), done);
         done == flight.frames
     }

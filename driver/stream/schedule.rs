@@ -3,7 +3,10 @@
 //! Which frames the next chain makes, and which are lost.
 
 use super::Stream;
-use crate::event::Events;
+use crate::{
+    event::Events,
+    trace::record, //
+};
 use dmaframe_abi::{
     frame::HEADER_BYTES,
     netlink::Event,
@@ -66,9 +69,10 @@ impl Stream {
                 events.add(Event::Overrun);
             }
         }
+        self.stats.lost += frames;
+        record!(loss, self.device, self.sequence, frames, self.stats.lost);
         self.sequence += frames;
         self.lost_before += frames;
-        self.stats.lost += frames;
         self.show_counters();
     }
 }

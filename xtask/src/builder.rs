@@ -4,6 +4,7 @@
 
 pub(crate) mod crates;
 mod entry;
+pub(crate) mod macros;
 pub(crate) mod python;
 mod root;
 

@@ -34,7 +34,7 @@ use crate::host::lock::Lock;
 use crate::host::progress::say;
 use crate::host::scratch::Scratch;
 use crate::host::terminal::Terminal;
-use crate::kernel::module::{self, Lint};
+use crate::kernel::module::{self, Variant};
 use crate::kernel::{Flavour, Kernel};
 
 /// Exit status if the guest fails, as opposed to the command in it.
@@ -96,7 +96,8 @@ impl Guest {
             let kernel = Kernel::ready(&cache, &builder, checkout, own_source, flavour);
             let rest = kernel.and_then(|kernel| {
                 let _lock = lock("driver.lock")?;
-                let module = module::build(&builder, checkout, &kernel, &crates, Lint::Off)?;
+                let module =
+                    module::build(&cache, &builder, checkout, &kernel, &crates, Variant::Product)?;
                 let device_tree = device_tree::merge(&builder, checkout, &kernel)?;
                 Ok((kernel, module, device_tree))
             });

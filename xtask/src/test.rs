@@ -19,6 +19,7 @@ mod schema;
 mod shell;
 pub(crate) mod soak;
 mod suite;
+mod trace;
 
 use std::path::Path;
 
@@ -30,7 +31,7 @@ use self::suite::Extent;
 use crate::guest::Guest;
 use crate::host::progress::say;
 use crate::kernel::Flavour;
-use crate::kernel::module::{self, Lint};
+use crate::kernel::module::{self, Variant};
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, Args)]
@@ -135,8 +136,10 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent)
     }
     report.check(&format!("module, clippy, {name} kernel"), || {
         let (builder, kernel) = (guest.builder(), guest.kernel());
-        module::build(builder, checkout, kernel, guest.crates(), Lint::Clippy).map(drop)
+        let (cache, crates) = (guest.cache(), guest.crates());
+        module::build(cache, builder, checkout, kernel, crates, Variant::Clippy).map(drop)
     });
+    report.check(&format!("module without trace, {name} kernel"), || trace::check(guest, checkout));
     if guest.kernel().flavour() == Flavour::Debug {
         report.check("checkers of the debug kernel", || checkers::check(guest, checkout));
     }

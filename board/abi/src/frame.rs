@@ -74,6 +74,26 @@ pub struct Header {
     pub reserved: le::U32,
 }
 
+/// By field, without those that are constants.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Header {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "sequence={=u64} lost={=u64} payload_bytes={=u32} source={=u16} device_start={=u64} \
+             device_end={=u64} published_ns={=u64} stream={=u32}",
+            self.sequence.get(),
+            self.lost.get(),
+            self.payload_bytes.get(),
+            self.source.get(),
+            self.device_start.get(),
+            self.device_end.get(),
+            self.published_ns.get(),
+            self.stream.get()
+        );
+    }
+}
+
 const _: () = {
     assert!(size_of::<Header>() == HEADER_BYTES);
     assert!(offset_of!(Header, sequence) == 8);

@@ -14,6 +14,7 @@
 //! | [`netlink`] | the numbers of the generic netlink family |
 //! | [`pattern`] | the bytes of the built-in test source |
 //! | [`rate`] | the shortest plausible duration of a frame |
+//! | [`trace`] | the items that delimit the records of a trace |
 //!
 //! Registers, control blocks and chains are in the crate `dmaframe-engine`, which programs do not
 //! depend on.
@@ -30,6 +31,7 @@ pub mod pattern;
 pub mod rate;
 pub mod ring;
 pub mod stream;
+pub mod trace;
 pub mod uapi;
 
 /// Compiles and runs the example in the README.

@@ -23,6 +23,7 @@ pub const INTERVAL_US_MAX: u32 = 60_000_000;
 
 /// What happens when a frame is due and no slot is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Policy {
     /// The engine waits for the reader. Nothing is lost, but the source is held up.
@@ -55,6 +56,7 @@ impl Policy {
 
 /// What a device is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum State {
     /// No stream is configured.
@@ -99,6 +101,7 @@ impl State {
 
 /// Why the driver stopped a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u32)]
 pub enum Fault {
     /// There is no fault.
@@ -155,6 +158,21 @@ pub struct Shape {
     /// Microseconds from one frame to the next, from [`INTERVAL_US_MIN`] to [`INTERVAL_US_MAX`]. 0
     /// is unpaced: as fast as the engine runs.
     pub interval_us: u32,
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Shape {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "source={=u32} frame_bytes={=u32} slots={=u32} policy={} interval_us={=u32}",
+            self.source,
+            self.frame_bytes,
+            self.slots,
+            self.policy,
+            self.interval_us
+        );
+    }
 }
 
 /// Why a [`Shape`] was refused, with the value refused.

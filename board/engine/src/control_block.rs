@@ -40,6 +40,22 @@ pub struct ControlBlock {
     pub reserved: [u32; 2],
 }
 
+/// By field, without those that are always zero.
+#[cfg(feature = "defmt")]
+impl defmt::Format for ControlBlock {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "{} source={=u32:#x} destination={=u32:#x} length={=u32} next={=u32:#x}",
+            Ti(self.transfer_information),
+            self.source,
+            self.destination,
+            self.length,
+            self.next
+        );
+    }
+}
+
 const _: () = assert!(size_of::<ControlBlock>() == 32 && align_of::<ControlBlock>() == 32);
 
 /// Limits of the full channels, 1 to 6. Their buffer holds 256 bits: 8 reads of 32 bits, or 2 of

@@ -12,6 +12,7 @@ mod report;
 mod set;
 mod stall;
 mod stream;
+mod trace;
 
 use clap::{Parser, Subcommand};
 use dmaframe::netlink::Attributes;
@@ -56,6 +57,7 @@ enum Command {
     Set(set::Arguments),
     Monitor(monitor::Arguments),
     Report(report::Arguments),
+    Trace(trace::Arguments),
 }
 
 pub(crate) fn run(cli: Cli) -> Outcome {
@@ -66,6 +68,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Trace(arguments) => trace::run(&arguments),
     }
 }
 

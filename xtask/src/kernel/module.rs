@@ -8,31 +8,37 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::builder::crates::Crates;
-use crate::builder::{Builder, pair};
+use crate::builder::{Builder, macros, pair};
+use crate::host::cache::Cache;
 use crate::host::program::jobs;
 use crate::host::progress::Step;
 use crate::kernel::{Flavour, Kernel};
 
-/// Whether clippy checks the module while it is built.
+/// How the module is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lint {
-    Off,
-    /// A warning is a failure.
+pub(crate) enum Variant {
+    /// As on the image.
+    Product,
+    /// Checked by clippy. A warning is a failure.
     Clippy,
+    /// Without CONFIG_DMAFRAME_TRACE. A warning is a failure.
+    WithoutTrace,
 }
 
 /// Builds `dmaframe.ko` for `kernel` and returns its path. `crates` are the third-party crates that
 /// it contains.
 pub(crate) fn build(
+    cache: &Cache,
     builder: &Builder,
     checkout: &Path,
     kernel: &Kernel,
     crates: &Crates,
-    lint: Lint,
+    variant: Variant,
 ) -> Result<PathBuf> {
-    let name = match lint {
-        Lint::Off => "driver",
-        Lint::Clippy => "driver-clippy",
+    let name = match variant {
+        Variant::Product => "driver",
+        Variant::Clippy => "driver-clippy",
+        Variant::WithoutTrace => "driver-without-trace",
     };
     let output = checkout.join(format!("target/{name}-{}", kernel.key()));
     fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
@@ -52,14 +58,19 @@ pub(crate) fn build(
     if kernel.flavour() == Flavour::Debug {
         make.arg("CONFIG_DMAFRAME_FAULT_INJECTION=y");
     }
-    if lint == Lint::Clippy {
+    if variant != Variant::WithoutTrace {
+        let macros = macros::defmt(cache, builder, crates)?;
+        make.arg("CONFIG_DMAFRAME_TRACE=y");
+        make.arg(pair("DEFMT_MACROS", &builder.inside(&macros)?));
+    }
+    if variant == Variant::Clippy {
         make.arg("CLIPPY=1");
     }
     make.arg("modules");
     step.run(&mut make, &log)?;
     step.done();
 
-    if lint == Lint::Clippy {
+    if variant != Variant::Product {
         refuse_warnings(&log)?;
     }
     Ok(output.join("dmaframe.ko"))
