@@ -216,7 +216,7 @@ impl<R: Registers + Send + Sync> Engine for Bcm2835<R> {
             }
         }
         let used = chain.finish().unwrap_or(0);
-        record!(blocks, self.channel, blocks.iter().take(used));
+        record!(blocks, self.number, blocks.iter().take(used));
         Ok(Encoded {
             frames,
             bytes: used * size_of::<ControlBlock>(),

@@ -6,6 +6,7 @@
 //! reclaim -> plan -> start -> (interrupt) -> complete: publish -> reclaim ...
 //! ```
 
+mod flight;
 pub(crate) mod publication;
 mod schedule;
 
@@ -24,22 +25,21 @@ use crate::{
 };
 use core::sync::atomic::Ordering::{Relaxed, Release};
 use dmaframe_abi::{
-    frame::{Header, HEADER_BYTES},
+    frame::HEADER_BYTES,
     netlink::Event,
     rate,
     ring::{BadConsumer, Producer, DETACHED, FAULTED, STOPPED},
     stream::{Fault, Shape, State},
     uapi::{Config, Stats},
 };
-use dmaframe_engine::stamp;
+use flight::Flight;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc,
     time::{
         Delta,
-        Instant,
-        Monotonic, //
+        Instant, //
     }, //
 };
 use publication::TooFast;
@@ -48,18 +48,6 @@ use publication::TooFast;
 const STALL_SECONDS: i64 = 5;
 /// How often the watchdog looks, and statistics are sent.
 const WATCH_SECONDS: i64 = 1;
-
-/// A chain that the engine runs.
-struct Flight {
-    first: u64,
-    frames: u32,
-    /// The engine's counter before the chain was started.
-    counter: u64,
-    lost_before: u64,
-    /// The engine's position when it was last seen to move, and when that was.
-    mark: u64,
-    moved: Instant<Monotonic>,
-}
 
 /// The state of the engine for a stream.
 enum Run {
@@ -385,86 +373,5 @@ impl Stream {
         meta.lost.store(self.stats.lost, Relaxed);
         meta.bytes.store(self.stats.bytes, Relaxed);
         meta.errors.store(self.stats.errors, Relaxed);
-    }
-
-    /// Fills free slots, if the engine is idle and there is a reason to.
-    pub(crate) fn pump(
-        &mut self,
-        hardware: &mut Hardware,
-        engine: &dyn Engine,
-        source: &Source,
-        events: &mut Events,
-    ) {
-        match &self.run {
-            Run::Idle => (),
-            // Frames that are due and have no slot are lost now, not at the end of the chain.
-            Run::Flying(flight) if self.pace.is_some() => {
-                let taken = flight.frames;
-                self.reclaim();
-                self.skip_late(self.producer.free().saturating_sub(taken), events);
-                return;
-            }
-            // The chain goes on. poll(2) needs the slots that the reader returned meanwhile.
-            Run::Flying(_) => {
-                self.reclaim();
-                return;
-            }
-            _ => return,
-        }
-        if !self.reclaim() {
-            self.fail(Fault::Consumer, events);
-            return;
-        }
-        let Some(frames) = self.frames_to_take(events) else {
-            return;
-        };
-        if let Err(error) = self.launch(hardware, engine, source, frames) {
-            kernel::pr_err_once!("a chain cannot be started: {error:?}\n");
-            if let Run::Flying(flight) = core::mem::replace(&mut self.run, Run::Idle) {
-                self.collect(&flight);
-            }
-            self.stats.errors += 1;
-            self.fail(Fault::Engine, events);
-        }
-    }
-
-    /// Starts a chain of up to `frames` frames.
-    fn launch(
-        &mut self,
-        hardware: &mut Hardware,
-        engine: &dyn Engine,
-        source: &Source,
-        frames: u32,
-    ) -> Result {
-        let (producer, maps) = (&self.producer, &self.maps);
-        let frames =
-            hardware.encode(engine, source, self.sequence, self.shape.frame_bytes, |n| {
-                maps.get(producer.slot(n)).filter(|_| n < frames)
-            })?;
-        let counter = engine.counter();
-        let header = Header {
-            // Another end stamp proves later that the engine has completed the frame.
-            device_end: u64::from(stamp::unwritten(counter)).into(),
-            ..Header::default()
-        };
-        for n in 0..frames {
-            let slot = self.producer.slot(n);
-            self.ring.write_header(slot, &header)?;
-            self.maps.get(slot).ok_or(EFAULT)?.to_device();
-        }
-        record!(arm, self.device, self.sequence, frames);
-        // All state first: the interrupt may come before `start` returns.
-        self.run = Run::Flying(Flight {
-            first: self.sequence,
-            frames,
-            counter,
-            lost_before: core::mem::take(&mut self.lost_before),
-            mark: 0,
-            moved: Instant::now(),
-        });
-        self.sequence += u64::from(frames);
-        self.due = self.due.saturating_sub(frames.into());
-        self.stats.chains += 1;
-        hardware.start(engine)
     }
 }
