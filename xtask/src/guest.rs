@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod command;
 pub(crate) mod console;
 pub(crate) mod device_tree;
+pub(crate) mod engine;
 pub(crate) mod initramfs;
 mod job;
 mod local_packages;
@@ -172,7 +173,8 @@ impl Guest {
 
         let seconds =
             job.timeout.unwrap_or(if interactive { CONSOLE_SECONDS } else { COMMAND_SECONDS });
-        let mut qemu = self.qemu(job, seconds, &initrd, &card, &console)?;
+        let report = work.path().join("report");
+        let mut qemu = self.qemu(job, seconds, &initrd, &card, &console, &report)?;
         if interactive {
             say("console of the guest: type exit to leave it, or press Ctrl-A x to kill the guest");
         }
@@ -206,6 +208,7 @@ impl Guest {
                 console.display()
             );
         }
+        engine::check(&report, job.report.as_deref())?;
         // timeout(1) exits with 137 after it sent SIGKILL.
         if matches!(status.code(), Some(124 | 137)) {
             say(format_args!(

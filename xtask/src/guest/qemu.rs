@@ -6,7 +6,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::engine::Engine;
 use super::{Guest, Job};
+use crate::emulator::Emulator;
 use crate::kernel::Flavour;
 
 /// Nanoseconds per instruction in a guest whose clock counts instructions. A board executes several
@@ -22,12 +24,26 @@ impl Guest {
         initrd: &Path,
         card: &Path,
         console: &Path,
+        report: &Path,
     ) -> Result<Command> {
         let inside = |path: &Path| self.builder.inside(path).map(|path| path.display().to_string());
         // QEMU ignores SIGTERM while its DMA model runs an endless chain, so SIGKILL has to follow.
         // --foreground lets QEMU read from the terminal.
         let mut qemu = self.builder.command("timeout");
-        qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
+        qemu.args(["--foreground", "-k", "5", &seconds.to_string()]);
+        match job.engine {
+            Engine::Stock => {
+                qemu.arg("qemu-system-aarch64");
+            }
+            Engine::Concurrent => {
+                let emulator = Emulator::ready(&self.cache, &self.checkout)?;
+                qemu.arg(inside(emulator.program())?);
+                qemu.args(["-global", &format!("bcm2835-dma.report={}", inside(report)?)]);
+                for setting in &job.settings {
+                    qemu.args(["-global", setting]);
+                }
+            }
+        }
         qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
         if job.counted {
             // sleep=off: while the guest is idle, its clock jumps to the next timer.

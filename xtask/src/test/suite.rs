@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::report::{Count, pass_through};
 use crate::guest::addition::Addition;
+use crate::guest::engine::Engine;
 use crate::guest::{Guest, Job, program};
 use crate::kernel::Flavour;
 
@@ -49,6 +50,9 @@ const RUNNER: &str = include_str!("../../test/run-tests");
 /// kernel parameter `threadirqs` turns all interrupt handlers into threads, as PREEMPT_RT does.
 const PACED: &[&str] = &["drop", "gpio", "poll", "read", "systimer", "unbind"];
 
+/// Tests that also run on QEMU's own model of the engine, which `cargo xtask run` uses.
+const STOCK: &[&str] = &["drop", "frames", "gpio", "poll", "read", "systimer"];
+
 /// Which tests run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -58,6 +62,8 @@ pub(super) enum Extent {
     Quick,
     /// The tests of paced streams on a kernel with forced threaded interrupts.
     ThreadedInterrupts,
+    /// Some tests on QEMU's own model of the engine.
+    StockEngine,
 }
 
 impl Extent {
@@ -67,6 +73,7 @@ impl Extent {
         match self {
             Self::Full | Self::Quick => name,
             Self::ThreadedInterrupts => format!("{name}, threadirqs"),
+            Self::StockEngine => format!("{name}, stock engine"),
         }
     }
 
@@ -77,6 +84,7 @@ impl Extent {
                 Self::Full => true,
                 Self::Quick => !DEBUG_LONG.contains(&name),
                 Self::ThreadedInterrupts => PACED.contains(&name),
+                Self::StockEngine => STOCK.contains(&name),
             }
     }
 
@@ -84,7 +92,7 @@ impl Extent {
     fn variable(self) -> &'static str {
         match self {
             Self::Full => "full",
-            Self::Quick | Self::ThreadedInterrupts => "quick",
+            Self::Quick | Self::ThreadedInterrupts | Self::StockEngine => "quick",
         }
     }
 
@@ -92,13 +100,20 @@ impl Extent {
     fn additions(self) -> Vec<Addition> {
         match self {
             Self::Full => vec![Addition::Python, Addition::StressNg],
-            Self::Quick | Self::ThreadedInterrupts => Vec::new(),
+            Self::Quick | Self::ThreadedInterrupts | Self::StockEngine => Vec::new(),
+        }
+    }
+
+    fn engine(self) -> Engine {
+        match self {
+            Self::Full | Self::Quick | Self::ThreadedInterrupts => Engine::TESTED,
+            Self::StockEngine => Engine::Stock,
         }
     }
 
     fn kernel_parameters(self) -> Vec<String> {
         match self {
-            Self::Full | Self::Quick => Vec::new(),
+            Self::Full | Self::Quick | Self::StockEngine => Vec::new(),
             Self::ThreadedInterrupts => vec!["threadirqs".to_owned()],
         }
     }
@@ -143,6 +158,7 @@ pub(super) fn run(
         timeout: Some(seconds),
         with: extent.additions(),
         append: extent.kernel_parameters(),
+        engine: extent.engine(),
         ..Job::default()
     };
     let status = guest.run(&job, |output| pass_through(output, count))?;
@@ -154,7 +170,8 @@ pub(super) fn run(
 
 /// Fails if this file refers to a test program that does not exist, because it was renamed.
 fn refuse_unknown(names: &[String]) -> Result<()> {
-    let mentioned = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(std::iter::once(&LAST));
+    let lists = [DEBUG_ONLY, DEBUG_LONG, PACED, STOCK, &[LAST]];
+    let mentioned = lists.into_iter().flatten();
     let unknown: Vec<&str> =
         mentioned.copied().filter(|name| !names.iter().any(|known| known == name)).collect();
     if !unknown.is_empty() {
@@ -186,11 +203,20 @@ mod tests {
         assert!(includes(Extent::Quick, "drop"));
         assert!(includes(Extent::ThreadedInterrupts, "systimer"));
         assert!(!includes(Extent::ThreadedInterrupts, "frames"));
+        assert!(includes(Extent::StockEngine, "frames"));
+        assert!(!includes(Extent::StockEngine, "storm"));
+    }
+
+    #[test]
+    fn stock_engine_is_tested_and_not_alone() {
+        assert_eq!(Extent::StockEngine.engine(), Engine::Stock);
+        assert_eq!(Extent::Full.engine(), Engine::TESTED);
     }
 
     #[test]
     fn renamed_test_is_reported() {
-        let all = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).map(|name| (*name).to_owned());
+        let all = [DEBUG_ONLY, DEBUG_LONG, PACED, STOCK];
+        let all = all.into_iter().flatten().map(|name| (*name).to_owned());
         let mut names: Vec<String> = all.collect();
         refuse_unknown(&names).unwrap();
         names.retain(|name| name != "gpio");
