@@ -57,15 +57,30 @@ impl Builder {
         checkout: &Path,
         kernel_source: Option<&Path>,
     ) -> Result<Self> {
-        let key = root::key();
-        let name = format!("builder-{key}");
+        let mut builder = Self::with_root(cache, checkout, &root::BUILDER)?;
+        if let Some(source) = kernel_source {
+            builder.mounts.push((source.to_owned(), "/kernel"));
+        }
+        Ok(builder)
+    }
+
+    /// A builder for QEMU: with other packages, but entered in the same way.
+    pub(crate) fn of_qemu(cache: &Cache, checkout: &Path) -> Result<Self> {
+        Self::with_root(cache, checkout, &root::QEMU)
+    }
+
+    /// The key of [`Builder::of_qemu`].
+    pub(crate) fn key_of_qemu() -> Key {
+        root::QEMU.key()
+    }
+
+    fn with_root(cache: &Cache, checkout: &Path, recipe: &root::Root) -> Result<Self> {
+        let key = recipe.key();
+        let name = format!("{}-{key}", recipe.name);
         // `enter` needs mount(8), which minimal systems do not have.
         need(cache, "mount", &["mount"])?;
-        let root = cache.directory(&name, |part| root::make(cache, part))?;
-        let mut mounts = vec![(checkout.to_owned(), "/src"), (cache.path().to_owned(), CACHE)];
-        if let Some(source) = kernel_source {
-            mounts.push((source.to_owned(), "/kernel"));
-        }
+        let root = cache.directory(&name, |part| root::make(cache, recipe, part))?;
+        let mounts = vec![(checkout.to_owned(), "/src"), (cache.path().to_owned(), CACHE)];
         Ok(Self { key, root, entry: Entry::allowed()?, mounts })
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod build;
 pub(crate) mod command;
 pub(crate) mod console;
 pub(crate) mod device_tree;
+pub(crate) mod engine;
 pub(crate) mod initramfs;
 mod job;
 mod local_packages;
@@ -179,7 +180,15 @@ impl Guest {
 
         let seconds =
             job.timeout.unwrap_or(if interactive { CONSOLE_SECONDS } else { COMMAND_SECONDS });
-        let mut qemu = self.qemu(job, seconds, &device_tree, &initrd, &card, &console)?;
+        let report = work.path().join("report");
+        let files = qemu::Files {
+            device_tree: &device_tree,
+            initrd: &initrd,
+            card: &card,
+            console: &console,
+            report: &report,
+        };
+        let mut qemu = self.qemu(job, seconds, &files)?;
         if interactive {
             say("console of the guest: type exit to leave it, or press Ctrl-A x to kill the guest");
         }
@@ -213,6 +222,7 @@ impl Guest {
                 console.display()
             );
         }
+        engine::check(&report, job.report.as_deref())?;
         // timeout(1) exits with 137 after it sent SIGKILL.
         if matches!(status.code(), Some(124 | 137)) {
             say(format_args!(

@@ -3,6 +3,7 @@
 
 mod bench;
 mod builder;
+mod emulator;
 mod guest;
 mod host;
 mod image;

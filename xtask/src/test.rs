@@ -8,6 +8,7 @@ mod checkers;
 mod checkpatch;
 mod cross;
 mod documentation;
+mod emulator;
 mod external_tree;
 mod hardening;
 mod length;
@@ -28,6 +29,7 @@ use clap::Args;
 
 use self::report::Report;
 use self::suite::Extent;
+use crate::emulator::Emulator;
 use crate::guest::Guest;
 use crate::host::progress::say;
 use crate::kernel::Flavour;
@@ -65,6 +67,12 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
         let both = first == Flavour::Default && wanted(Flavour::Debug) && guest.is_some();
         let debug = both.then(|| scope.spawn(|| Guest::ready(checkout, Flavour::Debug)));
 
+        // QEMU takes minutes to build, too. Who needs it later waits for it, and reports errors.
+        if let Some(guest) = &guest {
+            let cache = guest.cache();
+            scope.spawn(|| Emulator::ready(cache, checkout).map(drop));
+        }
+
         report.check("rustfmt", || cargo::format(checkout, guest.as_ref()));
         report.check("clippy", || cargo::clippy(checkout, guest.as_ref()));
         report.check("documentation", || documentation::check(checkout));
@@ -93,6 +101,9 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("checkpatch", || checkpatch::check(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
+            report.tests(emulator::NAME, |filter, count| {
+                emulator::run(guest, checkout, filter, count)
+            });
             report.check("own programs", || own_program::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
             if report.selected("cross") {
@@ -145,7 +156,7 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent)
     }
     let mut extents = vec![extent];
     if guest.kernel().flavour() == Flavour::Default {
-        extents.extend([Extent::ThreadedInterrupts, Extent::DeviceTree]);
+        extents.extend([Extent::ThreadedInterrupts, Extent::DeviceTree, Extent::StockEngine]);
     }
     for extent in extents {
         report.tests(&extent.name(guest.kernel().flavour()), |filter, count| {

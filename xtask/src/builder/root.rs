@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The root file system of the builder: its Debian packages, and their installation.
+//! Root file systems: the builder's and the one that QEMU is built in. Their Debian packages, and
+//! their installation.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,6 +15,52 @@ const SUITE: &str = "trixie";
 const ARCHITECTURES: &str = "amd64,arm64";
 /// Disk space for the builder, the kernel source and one kernel build.
 const DISK_GB: u64 = 12;
+
+/// What a root file system is made from.
+pub(super) struct Root {
+    /// The beginning of its name in the cache.
+    pub(super) name: &'static str,
+    what: &'static str,
+    duration: &'static str,
+    architectures: &'static str,
+    packages: &'static [&'static str],
+    customize: &'static [&'static str],
+}
+
+/// The builder.
+pub(super) const BUILDER: Root = Root {
+    name: "builder",
+    what: "the builder, a Debian trixie root file system with compilers and QEMU",
+    duration: "about 2 minutes and 2 GB, once",
+    architectures: ARCHITECTURES,
+    packages: PACKAGES,
+    customize: CUSTOMIZE,
+};
+
+/// What builds QEMU. It is apart, so that a change to it does not rebuild the kernels.
+pub(super) const QEMU: Root = Root {
+    name: "qemu-root",
+    what: "a Debian trixie root file system that builds QEMU",
+    duration: "about 1 minute and 0.5 GB, once",
+    architectures: "amd64",
+    packages: &[
+        "bison",
+        "dpkg-dev",
+        "flex",
+        "gcc",
+        "libc6-dev",
+        "libfdt-dev",
+        "libglib2.0-dev",
+        "libpixman-1-dev",
+        "meson",
+        "ninja-build",
+        "pkg-config",
+        "python3-pycotap",
+        "python3-venv",
+        "zlib1g-dev",
+    ],
+    customize: &[MOUNT_POINTS],
+};
 
 /// The packages, grouped by purpose.
 const PACKAGES: &[&str] = &[
@@ -78,29 +125,31 @@ const LEFT_OUT: &[&str] = &[
 const CUSTOMIZE: &[&str] = &[
     // Backports have the kernel source package. They come from the same mirror as the suite.
     r#"sed -n "s/ trixie / trixie-backports /p" "$1/etc/apt/sources.list" > "$1/etc/apt/sources.list.d/backports.list""#,
-    // Mount points for the checkout, the cache, KERNEL_SRC and files of the host.
-    r#"mkdir -p "$1/src" "$1/cache" "$1/kernel" && rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf" "$1/etc/pip.conf""#,
+    MOUNT_POINTS,
 ];
 
-/// The hash of everything that the root is made from.
-pub(super) fn key() -> Key {
-    Key::of([SUITE, ARCHITECTURES].iter().chain(PACKAGES).chain(CUSTOMIZE))
+/// Mount points for the checkout, the cache, KERNEL_SRC and files of the host.
+const MOUNT_POINTS: &str = r#"mkdir -p "$1/src" "$1/cache" "$1/kernel" && rm -f "$1/etc/resolv.conf" && touch "$1/etc/resolv.conf" "$1/etc/pip.conf""#;
+
+impl Root {
+    /// The hash of everything that the root is made from.
+    pub(super) fn key(&self) -> Key {
+        let inputs = [SUITE, self.architectures];
+        Key::of(inputs.iter().chain(self.packages).chain(self.customize))
+    }
 }
 
-pub(super) fn make(cache: &Cache, part: &Path) -> Result<()> {
+pub(super) fn make(cache: &Cache, root: &Root, part: &Path) -> Result<()> {
     cache.need_free(DISK_GB, "a first build")?;
     if part.exists() {
         // mmdebstrap cannot resume a partial installation.
         remove_root(part)?;
     }
-    let step = Step::long(
-        &format!("making the builder, a Debian {SUITE} root file system with compilers and QEMU"),
-        "about 2 minutes and 2 GB, once",
-    );
+    let step = Step::long(&format!("making {}", root.what), root.duration);
     let mut command = mmdebstrap(cache)?;
-    command.arg("--variant=apt").arg(format!("--architectures={ARCHITECTURES}"));
-    command.arg(format!("--include={}", PACKAGES.join(",")));
-    for hook in CUSTOMIZE {
+    command.arg("--variant=apt").arg(format!("--architectures={}", root.architectures));
+    command.arg(format!("--include={}", root.packages.join(",")));
+    for hook in root.customize {
         command.arg(format!("--customize-hook={hook}"));
     }
     command.arg("--customize-hook=chroot \"$1\" rm -rf /var/cache/apt/archives");
@@ -110,7 +159,7 @@ pub(super) fn make(cache: &Cache, part: &Path) -> Result<()> {
         command.arg(format!("--dpkgopt=path-exclude={pattern}"));
     }
     command.arg(SUITE).arg(part);
-    step.run(&mut command, &cache.log("builder"))?;
+    step.run(&mut command, &cache.log(root.name))?;
     step.done();
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::addition::Addition;
+use super::engine::Engine;
 use super::{Guest, Job, output};
 use crate::kernel::Flavour;
 
@@ -37,6 +38,18 @@ pub(crate) struct Arguments {
     /// Merge a device tree overlay, as source text, into the device tree of the guest
     #[arg(long, value_name = "FILE.dtso")]
     overlay: Vec<PathBuf>,
+    /// Model of the DMA engine
+    #[arg(long, value_enum, default_value = "stock")]
+    engine: Engine,
+    /// Set a property of the concurrent engine, such as bcm2835-dma.bytes-per-second=10000000
+    #[arg(long, value_name = "DEVICE.NAME=VALUE")]
+    set: Vec<String>,
+    /// Write what the concurrent engine did to this file, as JSON objects
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Let the clock of the guest count instructions, so that runs repeat exactly
+    #[arg(long)]
+    count_instructions: bool,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -44,11 +57,17 @@ pub(crate) struct Arguments {
 
 /// Runs the command and returns its exit status.
 pub(crate) fn run(checkout: &Path, arguments: Arguments) -> Result<u8> {
-    let Arguments { kernel, put, get, timeout, with, build, append, overlay, command } = arguments;
+    let Arguments { kernel, put, get, timeout, with, build, append, overlay, command, .. } =
+        arguments;
+    let Arguments { engine, set, report, count_instructions: counted, .. } = arguments;
+    if engine == Engine::Stock && !(set.is_empty() && report.is_none()) {
+        bail!("--set and --report need --engine concurrent");
+    }
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
     let overlays = overlay.iter().map(|file| parse_overlay(file)).collect::<Result<_>>()?;
-    let mut job = Job { command, put, get, timeout, with, append, overlays, ..Job::default() };
+    let job = Job { command, put, get, timeout, with, append, overlays, counted, ..Job::default() };
+    let mut job = Job { engine, settings: set, report, ..job };
     let guest = Guest::ready(checkout, kernel)?;
     for name in &build {
         job.put.push(guest.test_program(name)?);

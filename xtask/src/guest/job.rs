@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::addition::Addition;
+use super::engine::Engine;
 
 /// One run of the guest.
 #[derive(Debug, Default)]
@@ -25,6 +26,12 @@ pub(crate) struct Job {
     /// Whether the clock of the guest counts instructions instead of following the clock of the
     /// host. See [`INSTRUCTION_NS`](super::INSTRUCTION_NS).
     pub(crate) counted: bool,
+    /// The model of the DMA engine.
+    pub(crate) engine: Engine,
+    /// Properties of [`Engine::Concurrent`] and its peripherals: `DEVICE.NAME=VALUE`.
+    pub(crate) settings: Vec<String>,
+    /// Where the report of [`Engine::Concurrent`] goes.
+    pub(crate) report: Option<PathBuf>,
     /// Whether problems that the kernel reports are expected. If so, they are not a failure, and
     /// the kernel continues after them.
     pub(crate) may_complain: bool,

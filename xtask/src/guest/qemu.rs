@@ -6,40 +6,59 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use super::engine::Engine;
 use super::{Guest, Job};
+use crate::emulator::Emulator;
 use crate::kernel::Flavour;
 
 /// Nanoseconds per instruction in a guest whose clock counts instructions. A board executes several
 /// instructions in this time.
 pub(crate) const INSTRUCTION_NS: u32 = 2;
 
+/// Files of one run.
+pub(super) struct Files<'a> {
+    pub(super) device_tree: &'a Path,
+    pub(super) initrd: &'a Path,
+    pub(super) card: &'a Path,
+    /// The output of the first serial port.
+    pub(super) console: &'a Path,
+    /// The report of the concurrent engine.
+    pub(super) report: &'a Path,
+}
+
 impl Guest {
     /// A command that runs the job, and kills the guest after `seconds`.
-    pub(super) fn qemu(
-        &self,
-        job: &Job,
-        seconds: u64,
-        device_tree: &Path,
-        initrd: &Path,
-        card: &Path,
-        console: &Path,
-    ) -> Result<Command> {
+    pub(super) fn qemu(&self, job: &Job, seconds: u64, files: &Files<'_>) -> Result<Command> {
         let inside = |path: &Path| self.builder.inside(path).map(|path| path.display().to_string());
         // QEMU ignores SIGTERM while its DMA model runs an endless chain, so SIGKILL has to follow.
         // --foreground lets QEMU read from the terminal.
         let mut qemu = self.builder.command("timeout");
-        qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
+        qemu.args(["--foreground", "-k", "5", &seconds.to_string()]);
+        match job.engine {
+            Engine::Stock => {
+                qemu.arg("qemu-system-aarch64");
+            }
+            Engine::Concurrent => {
+                let emulator = Emulator::ready(&self.cache, &self.checkout)?;
+                qemu.arg(inside(emulator.program())?);
+                qemu.args(["-global", &format!("bcm2835-dma.report={}", inside(files.report)?)]);
+                for setting in &job.settings {
+                    qemu.args(["-global", setting]);
+                }
+            }
+        }
         qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
         if job.counted {
             // sleep=off: while the guest is idle, its clock jumps to the next timer.
             qemu.args(["-icount", &format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]);
         }
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
-        qemu.args(["-dtb", &inside(device_tree)?]);
-        qemu.args(["-initrd", &inside(initrd)?]);
+        qemu.args(["-dtb", &inside(files.device_tree)?]);
+        qemu.args(["-initrd", &inside(files.initrd)?]);
         qemu.args(["-append", &self.kernel_command_line(job)]);
-        qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(card)?));
-        qemu.arg("-serial").arg(format!("file:{}", inside(console)?));
+        qemu.arg("-drive")
+            .arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(files.card)?));
+        qemu.arg("-serial").arg(format!("file:{}", inside(files.console)?));
         if job.command.is_empty() {
             qemu.args(["-chardev", "stdio,id=mini,mux=on,signal=off", "-mon", "chardev=mini"]);
         } else {

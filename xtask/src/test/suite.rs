@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::report::{Count, pass_through};
 use crate::guest::addition::Addition;
+use crate::guest::engine::Engine;
 use crate::guest::{Guest, Job, program};
 use crate::kernel::Flavour;
 
@@ -53,6 +54,8 @@ const PACED: &[&str] = &["drop", "gpio", "poll", "read", "systimer", "unbind"];
 const DEVICE_TREE: &str = "device_tree";
 /// Overlays for the test of another device tree: more sources, and nodes that the driver refuses.
 pub(super) const OVERLAYS: [&str; 2] = ["tests/overlay/sources.dtso", "tests/overlay/refused.dtso"];
+/// Tests that also run on QEMU's own model of the engine, which `cargo xtask run` uses.
+const STOCK: &[&str] = &["drop", "frames", "gpio", "poll", "read", "systimer"];
 
 /// Which tests run, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +68,8 @@ pub(super) enum Extent {
     ThreadedInterrupts,
     /// The tests of another device tree.
     DeviceTree,
+    /// Some tests on QEMU's own model of the engine.
+    StockEngine,
 }
 
 impl Extent {
@@ -75,6 +80,7 @@ impl Extent {
             Self::Full | Self::Quick => name,
             Self::ThreadedInterrupts => format!("{name}, threadirqs"),
             Self::DeviceTree => format!("{name}, other device tree"),
+            Self::StockEngine => format!("{name}, stock engine"),
         }
     }
 
@@ -86,6 +92,7 @@ impl Extent {
                 Self::Quick => name != DEVICE_TREE && !DEBUG_LONG.contains(&name),
                 Self::ThreadedInterrupts => PACED.contains(&name),
                 Self::DeviceTree => name == DEVICE_TREE,
+                Self::StockEngine => STOCK.contains(&name),
             }
     }
 
@@ -93,7 +100,9 @@ impl Extent {
     fn variable(self) -> &'static str {
         match self {
             Self::Full => "full",
-            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree => "quick",
+            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree | Self::StockEngine => {
+                "quick"
+            }
         }
     }
 
@@ -101,20 +110,30 @@ impl Extent {
     fn additions(self) -> Vec<Addition> {
         match self {
             Self::Full => vec![Addition::Python, Addition::StressNg],
-            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree => Vec::new(),
+            Self::Quick | Self::ThreadedInterrupts | Self::DeviceTree | Self::StockEngine => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn engine(self) -> Engine {
+        match self {
+            Self::Full | Self::Quick | Self::ThreadedInterrupts => Engine::TESTED,
+            // Stock QEMU ignores DREQ, which makes a source faster than its rate.
+            Self::DeviceTree | Self::StockEngine => Engine::Stock,
         }
     }
 
     fn kernel_parameters(self) -> Vec<String> {
         match self {
-            Self::Full | Self::Quick | Self::DeviceTree => Vec::new(),
+            Self::Full | Self::Quick | Self::DeviceTree | Self::StockEngine => Vec::new(),
             Self::ThreadedInterrupts => vec!["threadirqs".to_owned()],
         }
     }
 
     fn overlays(self, checkout: &Path) -> Vec<PathBuf> {
         match self {
-            Self::Full | Self::Quick | Self::ThreadedInterrupts => Vec::new(),
+            Self::Full | Self::Quick | Self::ThreadedInterrupts | Self::StockEngine => Vec::new(),
             Self::DeviceTree => OVERLAYS.map(|overlay| checkout.join(overlay)).into(),
         }
     }
@@ -160,6 +179,7 @@ pub(super) fn run(
         with: extent.additions(),
         append: extent.kernel_parameters(),
         overlays: extent.overlays(checkout),
+        engine: extent.engine(),
         ..Job::default()
     };
     let status = guest.run(&job, |output| pass_through(output, count))?;
@@ -171,7 +191,8 @@ pub(super) fn run(
 
 /// Fails if this file refers to a test program that does not exist, because it was renamed.
 fn refuse_unknown(names: &[String]) -> Result<()> {
-    let mentioned = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(&[LAST, DEVICE_TREE]);
+    let lists = [DEBUG_ONLY, DEBUG_LONG, PACED, STOCK, &[LAST, DEVICE_TREE]];
+    let mentioned = lists.into_iter().flatten();
     let unknown: Vec<&str> =
         mentioned.copied().filter(|name| !names.iter().any(|known| known == name)).collect();
     if !unknown.is_empty() {
@@ -206,12 +227,20 @@ mod tests {
         assert!(includes(Extent::DeviceTree, "device_tree"));
         assert!(!includes(Extent::DeviceTree, "frames"));
         assert!(!includes(Extent::Full, "device_tree") && !includes(Extent::Quick, "device_tree"));
+        assert!(includes(Extent::StockEngine, "frames"));
+        assert!(!includes(Extent::StockEngine, "storm"));
+    }
+
+    #[test]
+    fn stock_engine_is_tested_and_not_alone() {
+        assert_eq!(Extent::StockEngine.engine(), Engine::Stock);
+        assert_eq!(Extent::Full.engine(), Engine::TESTED);
     }
 
     #[test]
     fn renamed_test_is_reported() {
-        let all = DEBUG_ONLY.iter().chain(DEBUG_LONG).chain(PACED).chain(&[DEVICE_TREE]);
-        let all = all.map(|name| (*name).to_owned());
+        let all = [DEBUG_ONLY, DEBUG_LONG, PACED, STOCK, &[DEVICE_TREE]];
+        let all = all.into_iter().flatten().map(|name| (*name).to_owned());
         let mut names: Vec<String> = all.collect();
         refuse_unknown(&names).unwrap();
         names.retain(|name| name != "gpio");
