@@ -64,8 +64,10 @@ enum Fault {
     Stuck,
     /// The next start finds a control block in the channel.
     Busy,
-    /// The next completion's interrupt handler takes a second.
+    /// The next completion's interrupt handler takes ten seconds.
     Linger,
+    /// The channel was stopped while a handler lingered. Cannot be asked for.
+    Overtaken,
 }
 
 impl Fault {
@@ -100,6 +102,7 @@ impl Fault {
             Self::Wait => 5 << 32,
             Self::Busy => 6 << 32,
             Self::Linger => 7 << 32,
+            Self::Overtaken => 8 << 32,
         }
     }
 
@@ -112,6 +115,7 @@ impl Fault {
             5 => Some(Self::Wait),
             6 => Some(Self::Busy),
             7 => Some(Self::Linger),
+            8 => Some(Self::Overtaken),
             _ => (raw != 0).then_some(Self::Error(raw as u32)),
         }
     }
@@ -128,6 +132,7 @@ impl core::fmt::Display for Fault {
             Self::Stuck => f.write_str("stuck"),
             Self::Busy => f.write_str("busy"),
             Self::Linger => f.write_str("linger"),
+            Self::Overtaken => f.write_str("overtaken"),
         }
     }
 }
@@ -161,12 +166,23 @@ impl Faults {
         taken
     }
 
-    /// Does `work` if `fault` is armed, which it stays until the work is done. Counts it before.
-    fn while_armed(&self, fault: Fault, work: impl FnOnce()) {
-        if self.armed() == Some(fault) {
-            self.injected.fetch_add(1, Full);
-            work();
-            let _ = self.armed.cmpxchg(fault.to_raw(), 0, Full);
+    /// Calls `wait` up to `times` times while a handler is to linger. Counts the fault before.
+    fn linger(&self, times: u32, wait: impl Fn()) {
+        self.injected.fetch_add(1, Full);
+        for _ in 0..times {
+            if self.armed() != Some(Fault::Linger) {
+                return;
+            }
+            wait();
+        }
+        let _ = self.armed.cmpxchg(Fault::Linger.to_raw(), 0, Full);
+    }
+
+    /// The channel is stopped.
+    fn overtake(&self, lingering: bool) {
+        let (linger, overtaken) = (Fault::Linger.to_raw(), Fault::Overtaken.to_raw());
+        if lingering {
+            let _ = self.armed.cmpxchg(linger, overtaken, Full);
         }
     }
 

@@ -43,7 +43,7 @@ const OTHER_BLOCK: u32 = 0xc000_0020;
 const STUCK_WRITES: u32 = 3 << 4;
 
 /// Milliseconds that a handler takes which lingers.
-const LINGER_MS: u32 = 1000;
+const LINGER_MS: u32 = 10_000;
 
 /// The registers of a channel, with the faults of the device.
 pub(crate) struct FaultyRegisters<R> {
@@ -57,6 +57,8 @@ pub(crate) struct FaultyRegisters<R> {
     errors: Atomic<u32>,
     /// DEBUG's count of outstanding writes, until a reset.
     writes: Atomic<u32>,
+    /// 1 while a handler lingers.
+    lingering: Atomic<u32>,
 }
 
 impl<R: Registers> FaultyRegisters<R> {
@@ -69,6 +71,7 @@ impl<R: Registers> FaultyRegisters<R> {
             looks: Atomic::new(0),
             errors: Atomic::new(0),
             writes: Atomic::new(0),
+            lingering: Atomic::new(0),
         }
     }
 
@@ -91,11 +94,12 @@ impl<R: Registers> FaultyRegisters<R> {
             Some(fault @ Fault::Error(bits)) if completed && self.faults.take(fault) => {
                 self.errors.store(bits, Relaxed);
             }
-            Some(Fault::Linger) if completed => self.faults.while_armed(Fault::Linger, || {
-                for _ in 0..LINGER_MS {
-                    udelay(Delta::from_millis(1));
-                }
-            }),
+            Some(Fault::Linger) if completed => {
+                self.lingering.store(1, Relaxed);
+                self.faults
+                    .linger(LINGER_MS, || udelay(Delta::from_millis(1)));
+                self.lingering.store(0, Relaxed);
+            }
             _ => (),
         }
         let mut shown = self.errors.load(Relaxed) & ControlStatus::ERROR.0;
@@ -121,8 +125,11 @@ impl<R: Registers> FaultyRegisters<R> {
             self.clear_errors(ControlStatus::ERROR.0);
         } else if status.has(ControlStatus::ACTIVE) {
             mark(fmt!("start"));
-        } else if self.faults.take(Fault::Stuck) {
-            self.writes.store(STUCK_WRITES, Relaxed);
+        } else {
+            self.faults.overtake(self.lingering.load(Relaxed) != 0);
+            if self.faults.take(Fault::Stuck) {
+                self.writes.store(STUCK_WRITES, Relaxed);
+            }
         }
         self.registers.write(CS, status.0);
     }
