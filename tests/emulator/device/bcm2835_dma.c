@@ -78,10 +78,13 @@ static void schedule(BCM2835DMAState *s)
         return;
     }
     if (!exact()) {
-        /* The host has no time for each control block. */
-        next = MAX(next, now + slice);
+        /*
+         * The host has no time for each control block. If the last turn took long, the CPUs get as
+         * much before the next.
+         */
+        next = MAX(next, now + MAX(slice, s->took));
     }
-    timer_mod(s->timer, MAX(now, next) / PS_PER_NS + 1);
+    timer_mod(s->timer, DIV_ROUND_UP(MAX(now + PS_PER_NS, next), PS_PER_NS));
 }
 
 void bcm2835_dma_settle(BCM2835DMAState *s)
@@ -92,7 +95,12 @@ void bcm2835_dma_settle(BCM2835DMAState *s)
 
 static void on_timer(void *opaque)
 {
-    bcm2835_dma_settle(opaque);
+    BCM2835DMAState *s = opaque;
+    Picoseconds began = bcm2835_dma_now(s);
+
+    bcm2835_dma_catch_up(s);
+    s->took = bcm2835_dma_now(s) - began;
+    schedule(s);
 }
 
 static uint64_t read_channel(BCM2835DMAState *s, unsigned number, hwaddr offset)

@@ -116,6 +116,8 @@ struct BCM2835DMAState {
     struct BCM2835PWMState *pwm;
     /* The time of the engine's access to a peripheral, or PS_NEVER: nobody but a CPU accesses. */
     Picoseconds access;
+    /* How long the last turn of the timer took, by the host's clock. */
+    Picoseconds took;
 
     uint64_t violations[VIOLATION_KINDS];
     GPtrArray *complaints;

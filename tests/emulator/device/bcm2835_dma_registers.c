@@ -112,6 +112,7 @@ static void write_status(BCM2835DMAChannel *c, uint32_t value, Picoseconds now)
         c->conblk_ad = c->nextconbk;
         c->loaded = c->held = false;
         c->phase = PHASE_FETCH;
+        c->time = now;
     }
     if (active && !(value & CS_ACTIVE)) {
         c->time = now;

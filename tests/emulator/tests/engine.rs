@@ -75,7 +75,7 @@ fn memory_is_written_while_nobody_looks_at_the_registers() {
     let mut board = board(&[]);
     Block::copy(SOURCE, TARGET, 1024).store(&mut board, BLOCK);
     CHANNEL.start(&mut board, BLOCK);
-    board.pass(10_001);
+    board.pass(10_200);
     let done = board.load_words(TARGET, 256).iter().filter(|word| **word != 0).count();
     assert!((240..256).contains(&done), "{done}");
 }

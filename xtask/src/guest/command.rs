@@ -47,9 +47,9 @@ pub(crate) struct Arguments {
     /// Write what the concurrent engine did to this file, as JSON objects
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Let the clock of the guest count instructions, so that runs repeat exactly
+    /// Count instructions instead of time: durations in the guest do not depend on the host's load
     #[arg(long)]
-    count_instructions: bool,
+    counted: bool,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -59,7 +59,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(checkout: &Path, arguments: Arguments) -> Result<u8> {
     let Arguments { kernel, put, get, timeout, with, build, append, overlay, command, .. } =
         arguments;
-    let Arguments { engine, set, report, count_instructions: counted, .. } = arguments;
+    let Arguments { engine, set, report, counted, .. } = arguments;
     if engine == Engine::Stock && !(set.is_empty() && report.is_none()) {
         bail!("--set and --report need --engine concurrent");
     }
