@@ -28,12 +28,15 @@ pub(crate) struct Arguments {
     /// Add a Debian program to the guest
     #[arg(long, value_enum, value_name = "PROGRAM")]
     with: Vec<Addition>,
-    /// Build a test program (storm, lifecycle, soak) and add it to the guest
+    /// Build a test program (storm, lifecycle, soak, trace_cost) and add it to the guest
     #[arg(long, value_name = "NAME")]
     build: Vec<String>,
     /// Add a parameter, such as threadirqs, to the kernel command line
     #[arg(long, value_name = "PARAMETER")]
     append: Vec<String>,
+    /// Count instructions instead of time: durations in the guest do not depend on the host's load
+    #[arg(long)]
+    counted: bool,
     /// The command and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<String>,
@@ -41,10 +44,10 @@ pub(crate) struct Arguments {
 
 /// Runs the command and returns its exit status.
 pub(crate) fn run(checkout: &Path, arguments: Arguments) -> Result<u8> {
-    let Arguments { kernel, put, get, timeout, with, build, append, command } = arguments;
+    let Arguments { kernel, put, get, timeout, with, build, append, counted, command } = arguments;
     let put = put.iter().map(|put| parse_put(put)).collect::<Result<_>>()?;
     let get = get.iter().map(|get| parse_get(get)).collect::<Result<_>>()?;
-    let mut job = Job { command, put, get, timeout, with, append, ..Job::default() };
+    let mut job = Job { command, put, get, timeout, with, append, counted, ..Job::default() };
     let guest = Guest::ready(checkout, kernel)?;
     for name in &build {
         job.put.push(guest.test_program(name)?);
