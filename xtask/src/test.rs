@@ -151,6 +151,9 @@ fn on_guest(report: &mut Report, guest: &Guest, checkout: &Path, extent: Extent)
         module::build(cache, builder, checkout, kernel, crates, Variant::Clippy).map(drop)
     });
     report.check(&format!("module without trace, {name} kernel"), || trace::check(guest, checkout));
+    if guest.kernel().flavour() == Flavour::Default {
+        report.check("trace of the guest, decoded here", || trace::decode_here(guest, checkout));
+    }
     if guest.kernel().flavour() == Flavour::Debug {
         report.check("checkers of the debug kernel", || checkers::check(guest, checkout));
     }

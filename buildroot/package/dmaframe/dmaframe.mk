@@ -11,9 +11,25 @@ DMAFRAME_LICENSE = GPL-2.0
 DMAFRAME_LICENSE_FILES = LICENSES/GPL-2.0
 DMAFRAME_DEPENDENCIES = host-rustc
 DMAFRAME_MODULE_SUBDIRS = driver
+# The module's trace. The kernel's rustc loads the macros of defmt. The shell finds
+# their file: make expands a recipe before its first line has run.
+DMAFRAME_MODULE_MAKE_OPTS = \
+	CONFIG_DMAFRAME_TRACE=y \
+	DEFMT_MACROS="$$(ls -t $(@D)/target/release/deps/libdefmt_macros-*.so | head -n 1)"
 DMAFRAME_INSTALL_IMAGES = YES
 
 DMAFRAME_PRE_BUILD_HOOKS += DMAFRAME_VENDOR_CRATES
+
+# For the build machine. cargo builds a dependency only together with a package
+# that uses it.
+define DMAFRAME_BUILD_MACROS
+	cd $(@D) && \
+		$(HOST_MAKE_ENV) $(HOST_PKG_CARGO_ENV) \
+		cargo build --offline --locked --release --target-dir $(@D)/target \
+			--package defmt-macros --package dmaframe-engine \
+			--features dmaframe-engine/defmt
+endef
+DMAFRAME_PRE_BUILD_HOOKS += DMAFRAME_BUILD_MACROS
 
 # Compiled with the kernel's dtc, as the kernel's own overlays are.
 define DMAFRAME_BUILD_OVERLAY

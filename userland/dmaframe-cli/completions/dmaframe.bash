@@ -37,6 +37,9 @@ _dmaframe() {
             dmaframe,stream)
                 cmd="dmaframe__subcmd__stream"
                 ;;
+            dmaframe,trace)
+                cmd="dmaframe__subcmd__trace"
+                ;;
             dmaframe__subcmd__help,get)
                 cmd="dmaframe__subcmd__help__subcmd__get"
                 ;;
@@ -58,6 +61,9 @@ _dmaframe() {
             dmaframe__subcmd__help,stream)
                 cmd="dmaframe__subcmd__help__subcmd__stream"
                 ;;
+            dmaframe__subcmd__help,trace)
+                cmd="dmaframe__subcmd__help__subcmd__trace"
+                ;;
             *)
                 ;;
         esac
@@ -65,7 +71,7 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-h -V --help --version info stream get set monitor report help"
+            opts="-h -V --help --version info stream get set monitor report trace help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -97,7 +103,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="info stream get set monitor report help"
+            opts="info stream get set monitor report trace help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +201,20 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help__subcmd__stream)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__trace)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -320,6 +340,40 @@ _dmaframe() {
                     return 0
                     ;;
                 --hold-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__trace)
+            opts="-h --since-boot --follow --level --count --json --raw --from --elf --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --level)
+                    COMPREPLY=($(compgen -W "off error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --raw)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --elf)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

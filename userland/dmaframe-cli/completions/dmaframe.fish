@@ -32,6 +32,7 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "trace" -d 'Show what the driver does, step by step'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l json -d 'Print one JSON object'
@@ -61,10 +62,25 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s h -l help 
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l output -d 'Write here instead of to standard output' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l quick -d 'Leave out compliance and benchmark, which stream'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l level -d 'Set the driver\'s level meanwhile: off, error, warn, info, debug or trace' -r -f -a "off\t''
+error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l count -d 'End after this many lines' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l raw -d 'Save the records to FILE instead, not decoded; - is standard output' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l from -d 'Decode this file, which --raw saved, on any machine' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l elf -d 'File of the module that wrote the records. The default is the installed module' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l since-boot -d 'Print the records that the driver has kept since it was loaded, and end'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l follow -d 'With --since-boot: go on with the records that follow'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l json -d 'Print one JSON object a line'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "trace" -d 'Show what the driver does, step by step'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks that the crates in `board` compile for a target without an operating system.
+//! Checks that the crates in `board` compile for a target without an operating system, with defmt.
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,7 @@ pub(crate) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     // The release build of the guest programs has already built the procedural macros.
     check.args(["check", "--locked", "--release", "--target", TARGET]);
     check.args(["--package", "dmaframe-abi", "--package", "dmaframe-engine", "--lib"]);
+    check.args(["--features", "dmaframe-engine/defmt"]);
     let log = checkout.join("target/log/bare-metal.log");
     let step = Step::short("checking board for a bare-metal target");
     step.run(&mut check, &log)?;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks that a module built without the trace has no byte of defmt.
+//! Checks that a module built without the trace has no byte of defmt, and that this machine decodes
+//! a trace that was saved in the guest.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Job};
+use crate::host::program::cargo;
 use crate::kernel::module::{self, Variant};
 
 /// In the names of defmt's sections, strings, functions and crates.
@@ -27,6 +30,38 @@ pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     }
     if has_defmt(&without)? {
         bail!("{} was built without the trace and contains defmt", without.display());
+    }
+    Ok(())
+}
+
+/// Writes a few records, saves them in `$1` and prints them.
+const SAVE: &str = "dmaframe stream --frames 3 >/dev/null && \
+    dmaframe trace --since-boot --raw $1 && dmaframe trace --since-boot";
+const SAVED: &str = "/tmp/saved.trace";
+
+/// Saves a trace in the guest, decodes it here, and compares the lines.
+pub(super) fn decode_here(guest: &Guest, checkout: &Path) -> Result<()> {
+    let file = checkout.join("target/saved.trace");
+    let job = Job {
+        command: ["sh", "-euc", SAVE, "save", SAVED].map(str::to_owned).into(),
+        get: vec![(SAVED.to_owned(), file.clone())],
+        ..Job::default()
+    };
+    let mut there = String::new();
+    let status = guest.run(&job, |output| {
+        output.read_to_string(&mut there).context("reading the guest's output").map(drop)
+    })?;
+    if status != 0 {
+        bail!("saving a trace failed with status {status}: {there}");
+    }
+    let mut decode = Command::new(cargo());
+    decode.args(["run", "--quiet", "--package", "dmaframe-cli", "--", "trace", "--from"]);
+    decode.arg(&file).arg("--elf").arg(guest.module()).current_dir(checkout);
+    let here = decode.output().context("starting cargo")?;
+    let text = String::from_utf8_lossy(&here.stdout);
+    if !here.status.success() || text != there || !there.contains(" start dmaframe0 ") {
+        let errors = String::from_utf8_lossy(&here.stderr);
+        bail!("the guest decoded:\n{there}and this machine:\n{text}{errors}");
     }
     Ok(())
 }

@@ -67,8 +67,14 @@ impl ModuleFile {
             Some(path) => path.to_owned(),
             None => installed()?,
         };
+        let elf =
+            fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        Self::of(path, elf)
+    }
+
+    /// The file at `path`, whose contents are `elf`.
+    pub(super) fn of(path: PathBuf, elf: Vec<u8>) -> Result<Self, String> {
         let name = path.display();
-        let elf = fs::read(&path).map_err(|error| format!("cannot read {name}: {error}"))?;
         let file = object::File::parse(&*elf)
             .map_err(|error| format!("{name} is no ELF file: {error}"))?;
         let notes = file.section_by_name(BUILD_ID).and_then(|section| section.data().ok());
