@@ -113,7 +113,7 @@ fn overflow_is_a_jump_and_sets_rxerr() {
     assert_eq!(drain(&mut board), [100, 101]);
     board.pass(3 * FRAME_NS);
     board.write(pcm::CS, pcm::EN | pcm::RXON | pcm::RXCLR);
-    assert_eq!(drain(&mut board), []);
+    assert!(drain(&mut board).is_empty());
     let report = board.end();
     let account = ["put", "taken", "cleared", "left", "lost", "overflows"];
     assert_eq!(account.map(|name| report.fifo("pcm_rx", name)), [69, 66, 3, 0, 36, 1]);
