@@ -7,6 +7,9 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::Report;
 
 /// Where the CPU sees the peripherals.
@@ -202,9 +205,9 @@ impl Machine {
 
     fn stop(&mut self) {
         // QEMU ends by itself at SIGTERM, and writes its report.
-        let id = self.qemu.id().to_string();
-        let _ = Command::new("kill").arg(id).status();
-        let _ = self.qemu.wait();
+        let id = Pid::from_raw(self.qemu.id().try_into().unwrap());
+        kill(id, Signal::SIGTERM).unwrap();
+        self.qemu.wait().unwrap();
     }
 }
 
