@@ -33,6 +33,7 @@ const SOURCES: [(&str, &str); 5] = [
     ("driver/bcm2835.rs", include_str!("../../driver/bcm2835.rs")),
     ("driver/channel.rs", include_str!("../../driver/channel.rs")),
     ("driver/stream.rs", include_str!("../../driver/stream.rs")),
+    ("driver/stream/flight.rs", include_str!("../../driver/stream/flight.rs")),
     ("driver/stream/publication.rs", include_str!("../../driver/stream/publication.rs")),
     ("driver/stream/schedule.rs", include_str!("../../driver/stream/schedule.rs")),
 ];
