@@ -64,7 +64,7 @@ enum Fault {
     Stuck,
     /// The next start finds a control block in the channel.
     Busy,
-    /// The next completion's interrupt handler takes ten seconds.
+    /// The next completion's interrupt handler takes five seconds.
     Linger,
     /// The channel was stopped while a handler lingered. Cannot be asked for.
     Overtaken,

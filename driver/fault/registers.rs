@@ -43,7 +43,7 @@ const OTHER_BLOCK: u32 = 0xc000_0020;
 const STUCK_WRITES: u32 = 3 << 4;
 
 /// Milliseconds that a handler takes which lingers.
-const LINGER_MS: u32 = 10_000;
+const LINGER_MS: u32 = 5_000;
 
 /// The registers of a channel, with the faults of the device.
 pub(crate) struct FaultyRegisters<R> {
