@@ -13,6 +13,12 @@ use crate::kernel::Flavour;
 /// instructions in this time.
 pub(crate) const INSTRUCTION_NS: u32 = 2;
 
+/// Options of QEMU for a clock that counts instructions.
+pub(crate) fn counted_clock() -> [String; 2] {
+    // sleep=off: while the guest is idle, its clock jumps to the next timer.
+    ["-icount".to_owned(), format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]
+}
+
 impl Guest {
     /// A command that runs the job, and kills the guest after `seconds`.
     pub(super) fn qemu(
@@ -30,8 +36,7 @@ impl Guest {
         qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
         qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
         if job.counted {
-            // sleep=off: while the guest is idle, its clock jumps to the next timer.
-            qemu.args(["-icount", &format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]);
+            qemu.args(counted_clock());
         }
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
         qemu.args(["-dtb", &inside(&self.device_tree)?]);
