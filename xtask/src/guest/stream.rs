@@ -84,6 +84,8 @@ fn boot_chart(checkout: &Path, image: &Path, seconds: u64) -> Result<u8> {
     })?;
     if status == 0 {
         print!("{}", chart::chart(&String::from_utf8_lossy(&log))?);
+    } else {
+        std::io::stderr().write_all(&log).context("writing to standard error")?;
     }
     Ok(status)
 }
