@@ -27,7 +27,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use self::console::{complaints, tail};
 pub(crate) use self::job::Job;
 use self::output::skip_mark;
-pub(crate) use self::qemu::INSTRUCTION_NS;
+pub(crate) use self::qemu::{INSTRUCTION_NS, counted_clock};
 use crate::builder::Builder;
 use crate::builder::crates::Crates;
 use crate::host::cache::Cache;

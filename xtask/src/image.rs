@@ -3,6 +3,7 @@
 
 mod boot_partition;
 pub(crate) mod card;
+pub(crate) mod chart;
 mod console;
 
 use std::ffi::OsString;

@@ -26,6 +26,12 @@ pub(super) struct Files<'a> {
     pub(super) report: &'a Path,
 }
 
+/// Options of QEMU for a clock that counts instructions.
+pub(crate) fn counted_clock() -> [String; 2] {
+    // sleep=off: while the guest is idle, its clock jumps to the next timer.
+    ["-icount".to_owned(), format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]
+}
+
 impl Guest {
     /// A command that runs the job, and kills the guest after `seconds`.
     pub(super) fn qemu(&self, job: &Job, seconds: u64, files: &Files<'_>) -> Result<Command> {
@@ -49,8 +55,7 @@ impl Guest {
         }
         qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
         if job.counted {
-            // sleep=off: while the guest is idle, its clock jumps to the next timer.
-            qemu.args(["-icount", &format!("shift={},sleep=off", INSTRUCTION_NS.ilog2())]);
+            qemu.args(counted_clock());
         }
         qemu.args(["-kernel", &inside(&self.kernel.image())?]);
         qemu.args(["-dtb", &inside(files.device_tree)?]);

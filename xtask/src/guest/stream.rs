@@ -8,11 +8,13 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::guest::{Guest, Job};
-use crate::image::card;
+use crate::image::{card, chart};
 use crate::kernel::Flavour;
 
 /// The default time limit for a board that boots from an SD card image.
 const CARD_SECONDS: u64 = 300;
+/// A clock that counts instructions makes QEMU slower.
+const CHART_SECONDS: u64 = 900;
 
 /// Streams one frame and prints the time since the kernel started.
 const FIRST: &str = r#"dmaframe stream --frames 1 --verify >/dev/null && read -r up idle </proc/uptime && echo "first verified frame $up s after the start of the kernel""#;
@@ -32,6 +34,12 @@ pub(crate) struct Stream {
     /// Boot this SD card image, made by `cargo xtask image`, instead of the guest
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// Print a boot chart of the image instead: where the time to the first verified frame goes
+    ///
+    /// The time is that of a clock that counts instructions, so it does not depend on the load of
+    /// the host.
+    #[arg(long, requires = "image", conflicts_with_all = ["frames", "frame_bytes", "slots"])]
+    chart: bool,
     /// Kill the guest after this many seconds
     #[arg(long, value_name = "S")]
     timeout: Option<u64>,
@@ -39,6 +47,9 @@ pub(crate) struct Stream {
 
 /// Streams in the guest and verifies every byte.
 pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
+    if let (Some(image), true) = (&stream.image, stream.chart) {
+        return boot_chart(checkout, image, stream.timeout.unwrap_or(CHART_SECONDS));
+    }
     let command = stream.command();
     let mut summary = None;
     let take = |output: &mut dyn BufRead| {
@@ -48,7 +59,8 @@ pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
     let status = if let Some(image) = &stream.image {
         let seconds = stream.timeout.unwrap_or(CARD_SECONDS);
         let command = format!("{FIRST} && {}", command.join(" "));
-        card::run(checkout, image, &command, seconds, take)?
+        let job = card::Job { image, command: &command, seconds, parameters: "", counted: false };
+        card::run(checkout, &job, take)?
     } else {
         let job = Job { command, timeout: stream.timeout, ..Job::default() };
         Guest::with(checkout, Flavour::Default, &["dmaframe"])?.run(&job, take)?
@@ -57,6 +69,23 @@ pub(crate) fn run(checkout: &Path, stream: &Stream) -> Result<u8> {
         Some(summary) => println!("{summary}"),
         None if status == 0 => bail!("dmaframe stream exited without printing its summary"),
         None => {}
+    }
+    Ok(status)
+}
+
+/// Boots the image and prints its boot chart.
+fn boot_chart(checkout: &Path, image: &Path, seconds: u64) -> Result<u8> {
+    let (command, parameters) = (chart::COMMAND, chart::PARAMETERS);
+    let job = card::Job { image, command, seconds, parameters, counted: true };
+    let mut log = Vec::new();
+    let status = card::run(checkout, &job, |output| {
+        output.read_to_end(&mut log).context("reading the kernel's log")?;
+        Ok(())
+    })?;
+    if status == 0 {
+        print!("{}", chart::chart(&String::from_utf8_lossy(&log))?);
+    } else {
+        std::io::stderr().write_all(&log).context("writing to standard error")?;
     }
     Ok(status)
 }

@@ -12,9 +12,8 @@ use anyhow::{Context, Result, bail};
 use super::boot_partition::{Boot, Config};
 use super::console::Console;
 use crate::builder::Builder;
-use crate::guest::TIMED_OUT;
 use crate::guest::console::{complaints, tail};
-use crate::guest::device_tree;
+use crate::guest::{TIMED_OUT, counted_clock, device_tree};
 use crate::host::cache::Cache;
 use crate::host::progress::say;
 use crate::host::scratch::Scratch;
@@ -22,15 +21,27 @@ use crate::host::scratch::Scratch;
 /// Minimum size of the emulated card. QEMU requires a power of two.
 const CARD_BYTES_MIN: u64 = 256 << 20;
 
+/// What to do with a card image.
+pub(crate) struct Job<'a> {
+    pub(crate) image: &'a Path,
+    /// A command for the shell of the image.
+    pub(crate) command: &'a str,
+    /// Seconds after which the board is killed.
+    pub(crate) seconds: u64,
+    /// Parameters for the kernel in addition to cmdline.txt.
+    pub(crate) parameters: &'a str,
+    /// Whether the clock of the board counts instructions instead of following the clock of the
+    /// host.
+    pub(crate) counted: bool,
+}
+
 /// Boots the image, logs in as root on the serial console, runs the command and returns its exit
 /// status.
 ///
 /// `output` reads what the command prints. The image is not changed.
 pub(crate) fn run(
     checkout: &Path,
-    image: &Path,
-    command: &str,
-    seconds: u64,
+    job: &Job<'_>,
     output: impl FnOnce(&mut dyn BufRead) -> Result<()>,
 ) -> Result<u8> {
     let cache = Cache::open()?;
@@ -40,12 +51,12 @@ pub(crate) fn run(
     fs::create_dir_all(checkout.join("target/log")).context("making target/log")?;
     File::create(&console).with_context(|| format!("creating {}", console.display()))?;
 
-    let mut qemu = qemu(&builder, image, work.path(), &console, seconds)?;
+    let mut qemu = qemu(&builder, job, work.path(), &console)?;
     let mut child =
         qemu.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting QEMU")?;
     let status = match (child.stdin.take(), child.stdout.take()) {
         (Some(input), Some(stdout)) => {
-            Console { input, output: BufReader::new(stdout) }.perform(command, output)
+            Console { input, output: BufReader::new(stdout) }.perform(job.command, output)
         }
         _ => bail!("QEMU has no console"),
     };
@@ -63,7 +74,8 @@ pub(crate) fn run(
     }
     if matches!(ended.code(), Some(124 | 137)) {
         say(format_args!(
-            "the board did not finish within {seconds} s: increase the limit with --timeout\n{}",
+            "the board did not finish within {} s: increase the limit with --timeout\n{}",
+            job.seconds,
             tail(&log, &console)
         ));
         return Ok(TIMED_OUT);
@@ -71,15 +83,9 @@ pub(crate) fn run(
     status.with_context(|| tail(&log, &console))
 }
 
-fn qemu(
-    builder: &Builder,
-    image: &Path,
-    work: &Path,
-    console: &Path,
-    seconds: u64,
-) -> Result<Command> {
+fn qemu(builder: &Builder, job: &Job<'_>, work: &Path, console: &Path) -> Result<Command> {
     let inside = |path: &Path| builder.inside(path).map(|path| path.display().to_string());
-    let boot = Boot::open(image)?;
+    let boot = Boot::open(job.image)?;
     let config = Config::parse(&boot.text("config.txt")?)?;
     let keep = |path: &str, name: &str| -> Result<PathBuf> {
         let to = work.join(name);
@@ -96,14 +102,18 @@ fn qemu(
     device_tree::apply(builder, &base, &overlays, &tree)?;
 
     let card = work.join("card");
-    copy_sparse(image, &card)?;
+    copy_sparse(job.image, &card)?;
 
     // See `Guest::qemu` for the options of timeout(1).
     let mut qemu = builder.command("timeout");
-    qemu.args(["--foreground", "-k", "5", &seconds.to_string(), "qemu-system-aarch64"]);
+    qemu.args(["--foreground", "-k", "5", &job.seconds.to_string(), "qemu-system-aarch64"]);
     qemu.args(["-M", "raspi3b", "-display", "none", "-no-reboot"]);
     qemu.args(["-kernel", &inside(&kernel)?, "-dtb", &inside(&tree)?]);
-    qemu.args(["-append", boot.text("cmdline.txt")?.trim()]);
+    let parameters = format!("{} {}", boot.text("cmdline.txt")?.trim(), job.parameters);
+    qemu.args(["-append", parameters.trim_end()]);
+    if job.counted {
+        qemu.args(counted_clock());
+    }
     qemu.arg("-drive").arg(format!("file={},if=sd,format=raw,cache=unsafe", inside(&card)?));
     qemu.arg("-serial").arg(format!("file:{}", inside(console)?));
     qemu.args(["-chardev", "stdio,id=mini,signal=off", "-monitor", "none"]);
