@@ -28,6 +28,9 @@ _dmaframe() {
             dmaframe,monitor)
                 cmd="dmaframe__subcmd__monitor"
                 ;;
+            dmaframe,record)
+                cmd="dmaframe__subcmd__record"
+                ;;
             dmaframe,report)
                 cmd="dmaframe__subcmd__report"
                 ;;
@@ -49,6 +52,9 @@ _dmaframe() {
             dmaframe__subcmd__help,monitor)
                 cmd="dmaframe__subcmd__help__subcmd__monitor"
                 ;;
+            dmaframe__subcmd__help,record)
+                cmd="dmaframe__subcmd__help__subcmd__record"
+                ;;
             dmaframe__subcmd__help,report)
                 cmd="dmaframe__subcmd__help__subcmd__report"
                 ;;
@@ -65,7 +71,7 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-h -V --help --version info stream get set monitor report help"
+            opts="-h -V --help --version info stream record get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -97,7 +103,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="info stream get set monitor report help"
+            opts="info stream record get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,6 +159,20 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help__subcmd__monitor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__record)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -244,6 +264,60 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__record)
+            opts="-h --device --source --frame-bytes --slots --policy --interval-us --format --frames --duration --max-size --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frame-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frames)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --duration)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__report)
             opts="-h --output --quick --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -281,7 +355,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__stream)
-            opts="-h --device --source --frames --frame-bytes --slots --policy --interval-us --verify --stats --output --hold-us --json --help"
+            opts="-h --device --source --frame-bytes --slots --policy --interval-us --frames --verify --stats --output --hold-us --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -292,10 +366,6 @@ _dmaframe() {
                     return 0
                     ;;
                 --source)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --frames)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -312,6 +382,10 @@ _dmaframe() {
                     return 0
                     ;;
                 --interval-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frames)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -28,6 +28,7 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -s h -l help -d 'Print h
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -s V -l version -d 'Print version'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "record" -d 'Record frames to a file that other tools open'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the attributes of a device, which may be in use'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
@@ -38,17 +39,29 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l json -d 'Prin
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l source -d 'Name of the source; `dmaframe info` lists them' -r
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l slots -d 'Slots of the ring: a power of two' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l policy -d 'When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l output -d 'Write the payloads, one after the other, to FILE; - is standard output, and moves the summary to standard error' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l hold-us -d 'Hold each frame for this many microseconds, as a slow reader does' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l verify -d 'Verify the payload too: every byte of pattern, the order of the words of systimer'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l stats -d 'Print a line of rates on standard error every second'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l json -d 'Print the summary as a JSON object, with the duration and the driver\'s counters'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l source -d 'Name of the source; `dmaframe info` lists them' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l slots -d 'Slots of the ring: a power of two' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l policy -d 'When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l format -d 'Format: npy or raw. By default, what the extension of FILE says' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l duration -d 'End after this time: 10s, 500ms, 5m or 1h' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l max-size -d 'End before the files together are larger than this: 500M or 4G' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l json -d 'Print the summary as a JSON object'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l device -d 'Device: N, dmaframeN or /dev/dmaframeN' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l all -d 'Show all devices'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l json -d 'Print JSON: an object, with --all an array, with ATTR the value'
@@ -61,10 +74,11 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s h -l help 
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l output -d 'Write here instead of to standard output' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l quick -d 'Leave out compliance and benchmark, which stream'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "record" -d 'Record frames to a file that other tools open'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

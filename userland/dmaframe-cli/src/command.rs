@@ -7,11 +7,15 @@ mod info;
 mod monitor;
 mod number;
 mod output;
+mod pipe;
+mod progress;
 mod rates;
+mod record;
 mod report;
 mod set;
 mod stall;
 mod stream;
+mod stream_arguments;
 
 use clap::{Parser, Subcommand};
 use dmaframe::netlink::Attributes;
@@ -39,6 +43,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
         Examples:\n  \
         dmaframe info\n  \
         dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
+        dmaframe record --source gpio --duration 10s pins.npy\n  \
         dmaframe get --device 0 state\n  \
         dmaframe set source=systimer interval-us=1000 policy=drop\n  \
         dmaframe monitor"
@@ -52,6 +57,7 @@ pub(crate) struct Cli {
 enum Command {
     Info(info::Arguments),
     Stream(stream::Arguments),
+    Record(record::Arguments),
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
@@ -62,6 +68,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Info(arguments) => info::run(&arguments),
         Command::Stream(arguments) => stream::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),
