@@ -6,6 +6,7 @@ pub(crate) mod crates;
 mod entry;
 pub(crate) mod python;
 mod root;
+pub(crate) mod tools;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

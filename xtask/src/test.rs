@@ -9,6 +9,7 @@ mod checkpatch;
 mod cross;
 mod documentation;
 mod external_tree;
+mod formats;
 mod hardening;
 mod length;
 mod model;
@@ -92,6 +93,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.check("checkpatch", || checkpatch::check(guest, checkout));
             report.check("device-tree schema", || schema::check(guest, checkout));
             report.check("Buildroot's external tree", || external_tree::check(guest, checkout));
+            report.check("formats of recordings", || formats::check(guest.cache(), checkout));
             report.check("own programs", || own_program::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
             if report.selected("cross") {

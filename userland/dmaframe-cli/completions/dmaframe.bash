@@ -16,6 +16,9 @@ _dmaframe() {
             ",$1")
                 cmd="dmaframe"
                 ;;
+            dmaframe,convert)
+                cmd="dmaframe__subcmd__convert"
+                ;;
             dmaframe,get)
                 cmd="dmaframe__subcmd__get"
                 ;;
@@ -31,6 +34,9 @@ _dmaframe() {
             dmaframe,record)
                 cmd="dmaframe__subcmd__record"
                 ;;
+            dmaframe,replay)
+                cmd="dmaframe__subcmd__replay"
+                ;;
             dmaframe,report)
                 cmd="dmaframe__subcmd__report"
                 ;;
@@ -39,6 +45,9 @@ _dmaframe() {
                 ;;
             dmaframe,stream)
                 cmd="dmaframe__subcmd__stream"
+                ;;
+            dmaframe__subcmd__help,convert)
+                cmd="dmaframe__subcmd__help__subcmd__convert"
                 ;;
             dmaframe__subcmd__help,get)
                 cmd="dmaframe__subcmd__help__subcmd__get"
@@ -54,6 +63,9 @@ _dmaframe() {
                 ;;
             dmaframe__subcmd__help,record)
                 cmd="dmaframe__subcmd__help__subcmd__record"
+                ;;
+            dmaframe__subcmd__help,replay)
+                cmd="dmaframe__subcmd__help__subcmd__replay"
                 ;;
             dmaframe__subcmd__help,report)
                 cmd="dmaframe__subcmd__help__subcmd__report"
@@ -71,12 +83,42 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-h -V --help --version info stream record get set monitor report help"
+            opts="-h -V --help --version info stream record convert replay get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__convert)
+            opts="-h --format --channels --interleaved --rate --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --channels)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interleaved)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -103,8 +145,22 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="info stream record get set monitor report help"
+            opts="info stream record convert replay get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__convert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -173,6 +229,20 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help__subcmd__record)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -265,7 +335,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__record)
-            opts="-h --device --source --frame-bytes --slots --policy --interval-us --format --frames --duration --max-size --json --help"
+            opts="-h --device --source --frame-bytes --slots --policy --interval-us --format --channels --interleaved --rate --frames --duration --max-size --rotate --trigger --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -299,6 +369,18 @@ _dmaframe() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --channels)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interleaved)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --frames)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -311,6 +393,28 @@ _dmaframe() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --rotate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__replay)
+            opts="-h --fast --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

@@ -2,6 +2,8 @@
 //! The subcommands, and the parts that they share: device names, attribute names, Ctrl-C.
 
 mod check;
+mod convert;
+mod format_arguments;
 mod get;
 mod info;
 mod monitor;
@@ -11,6 +13,7 @@ mod pipe;
 mod progress;
 mod rates;
 mod record;
+mod replay;
 mod report;
 mod set;
 mod stall;
@@ -58,6 +61,8 @@ enum Command {
     Info(info::Arguments),
     Stream(stream::Arguments),
     Record(record::Arguments),
+    Convert(convert::Arguments),
+    Replay(replay::Arguments),
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
@@ -69,6 +74,8 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Info(arguments) => info::run(&arguments),
         Command::Stream(arguments) => stream::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),

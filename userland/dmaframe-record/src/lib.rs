@@ -60,6 +60,7 @@ mod run;
 mod sigmf;
 mod sink;
 mod sr;
+mod trigger;
 mod vcd_writer;
 mod wav;
 
@@ -74,6 +75,7 @@ pub use frame::FrameRef;
 pub use medium::{Medium, Target};
 pub use recorder::{Recorder, Summary};
 pub use recording::Recording;
+pub use trigger::Trigger;
 
 /// The result of the crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;

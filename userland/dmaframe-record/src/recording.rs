@@ -107,6 +107,16 @@ impl Recording {
     }
 }
 
+#[cfg(feature = "replay")]
+impl dmaframe::Frames for Recording {
+    type Frame<'a> = FrameRef<'a>;
+    type Error = Error;
+
+    fn next_frame(&mut self) -> Result<Option<FrameRef<'_>>> {
+        self.next()
+    }
+}
+
 impl std::fmt::Debug for Recording {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Recording").field("description", &self.description).finish_non_exhaustive()

@@ -226,6 +226,10 @@ impl Writer for SrWriter {
             self.request.store(CUT, Ordering::Relaxed);
             archive.flush().map_err(error)?;
         }
+        if self.chunks == 0 {
+            // Without a part, sigrok takes the session for a damaged one.
+            self.entry("logic-1-1", &[])?;
+        }
         let metadata = self.metadata(ending);
         self.entry("metadata", metadata.as_bytes())?;
         if let Some(mut archive) = self.archive.take() {

@@ -32,6 +32,7 @@ const DEBUG_LONG: &[&str] = &[
     "mapping_range",
     "netlink",
     "permission",
+    "record",
     "registers",
     "remapping",
     "report",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `dmaframe record`.
 
+use super::format_arguments::FormatArguments;
 use super::number::{count, duration, file_size};
 use super::output::is_stdout;
 use super::pipe::Pipe;
@@ -8,9 +9,9 @@ use super::progress::Progress;
 use super::stall::Stall;
 use super::stream_arguments::StreamArguments;
 use super::{Outcome, interrupted, print};
-use dmaframe::{Device, Shape, Stream};
+use dmaframe::{Device, Header, Shape, Stream};
 use dmaframe_record::{
-    ClockPair, Description, Directory, Ending, Format, FrameRef, Options, Reason, Recorder,
+    ClockPair, Description, Directory, Ending, Format, FrameRef, Options, Reason, Recorder, Trigger,
 };
 use nix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -24,15 +25,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+/// Bytes that a frame takes beside its payload, at most.
+const HEADER_BYTES: usize = size_of::<Header>();
 /// Time between two checkpoints: what a power cut can take.
 const CHECKPOINT: Duration = Duration::from_secs(1);
 
 /// Record frames to a file that other tools open
 ///
 /// Options you omit keep the device's current settings (see `dmaframe set`). The format follows the
-/// extension of FILE: npy (NumPy) or raw (frames with their headers, as read(2) gives them). Losses
-/// are in the file. Ctrl-C, a full disk or a device that goes leave a file that opens and ends after
-/// a whole frame. The last line on standard output is a summary: frames=N lost=L bytes=B errors=E.
+/// extension of FILE: npy (NumPy), pcapng (Wireshark), sr (sigrok), vcd (logic simulators), sigmf, wav,
+/// or raw (frames with their headers, as read(2) gives them). Losses are visible in the file; a format
+/// without gaps (sr, wav) goes on in FILE-2 and so on, with words. Ctrl-C, a full disk or a device that
+/// goes leave a file that opens and ends after a whole frame. Times of day come from both clocks, read
+/// once when the recording begins. The last line on standard output is a summary: frames=N lost=L
+/// bytes=B errors=E.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Exit status: 0 if everything that was asked for, or all up to Ctrl-C, is in \
@@ -44,9 +50,8 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 pub(crate) struct Arguments {
     #[command(flatten)]
     stream: StreamArguments,
-    /// Format: npy or raw. By default, what the extension of FILE says
-    #[arg(long, value_parser = format)]
-    format: Option<Format>,
+    #[command(flatten)]
+    format: FormatArguments,
     /// End after this many frames; 0 runs until Ctrl-C
     #[arg(
         long,
@@ -62,6 +67,14 @@ pub(crate) struct Arguments {
     /// End before the files together are larger than this: 500M or 4G
     #[arg(long, value_name = "SIZE", value_parser = file_size, allow_negative_numbers = true)]
     max_size: Option<u64>,
+    /// Go on in another file, FILE-2 and so on, before the file is larger than a size (500M, 4G), or
+    /// after a time (10s, 5m, 1h)
+    #[arg(long, value_name = "SIZE|TIME", value_parser = rotate, allow_negative_numbers = true)]
+    rotate: Option<Rotate>,
+    /// Begin with the first frame in which a bit has a level or an edge (17=high, 17=low, 17=rising,
+    /// 17=falling), a word a value (word>V, word<V, word=V), or before which frames are lost (lost)
+    #[arg(long, value_name = "EXPR", value_parser = Trigger::parse)]
+    trigger: Option<Trigger>,
     /// Print the summary as a JSON object
     #[arg(long)]
     json: bool,
@@ -70,29 +83,32 @@ pub(crate) struct Arguments {
     file: PathBuf,
 }
 
-pub(super) fn format(given: &str) -> Result<Format, String> {
-    let names = Format::ALL.map(Format::name).join(", ");
-    Format::named(given).ok_or_else(|| format!("expected one of: {names}"))
+/// When a recording goes on in another file.
+#[derive(Clone, Copy, Debug)]
+enum Rotate {
+    Size(u64),
+    Time(Duration),
 }
 
-/// The format that was asked for, or that the name of the file says.
-pub(super) fn format_of(given: Option<Format>, file: &Path) -> Result<Format, String> {
-    given.or_else(|| Format::of(file)).ok_or_else(|| {
-        let names = Format::ALL.map(Format::name).join(", ");
-        format!("{} does not say its format: use --format, with one of: {names}", file.display())
-    })
+/// Sizes have upper-case units, times lower-case ones.
+fn rotate(given: &str) -> Result<Rotate, String> {
+    if given.ends_with(['s', 'm', 'h']) {
+        return duration(given).map(Rotate::Time);
+    }
+    file_size(given).map(Rotate::Size)
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let interrupted = interrupted()?;
-    let format = format_of(arguments.format, &arguments.file)?;
+    let format = arguments.format.format(&arguments.file)?;
     let device = arguments.stream.open()?;
     let shape = arguments.stream.shape(&device)?;
     let description = description(&device, shape)?;
+    let trigger = arguments.trigger.clone().map(|it| it.for_words(description.word_bytes));
     let mut stream = device.configure(shape)?;
     // Not before the stream is known to be possible: an existing file is emptied.
     let mut recorder =
-        begin(format, Options::default(), description, &arguments.file, &interrupted)?;
+        begin(format, arguments.format.options(), description, &arguments.file, &interrupted)?;
     stream.start()?;
     let mut recording = Running {
         arguments,
@@ -100,15 +116,18 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         interrupted: &interrupted,
         stall: Stall::new(Duration::from_micros(shape.interval_us.into())),
         lost: 0,
+        seen_lost: 0,
         drained: false,
+        trigger,
+        part_began: Instant::now(),
     };
     let mut ending = recording.run(&mut stream);
     let stalled = recording.stall.failed();
-    let lost = recording.lost;
+    let (lost, seen_lost) = (recording.lost, recording.seen_lost);
     let drained = recording.drained;
     // Losses after the last frame are known once all frames before them were taken.
     if drained {
-        ending.lost = stream.counters().lost.saturating_sub(lost);
+        ending.lost = stream.counters().lost.saturating_sub(seen_lost);
     }
     let engine_errors = stream.counters().errors;
     let (reason, lost) = (ending.reason, lost + ending.lost);
@@ -204,8 +223,13 @@ struct Running<'a> {
     stall: Stall,
     /// Losses that the headers of the recorded frames report.
     lost: u64,
+    /// Losses that the headers of all frames report, those before the trigger included.
+    seen_lost: u64,
     /// Whether all frames that the stream had are recorded.
     drained: bool,
+    /// What the recording still waits for.
+    trigger: Option<Trigger>,
+    part_began: Instant,
 }
 
 impl Running<'_> {
@@ -241,7 +265,12 @@ impl Running<'_> {
                         return end(Reason::Complete, None);
                     }
                     let lost = frame.header.lost.get();
-                    self.recorder.write(frame).map(|()| self.lost += lost)
+                    self.seen_lost += lost;
+                    if self.waits(frame) {
+                        Ok(())
+                    } else {
+                        self.write(frame).map(|()| self.lost += lost)
+                    }
                 }
                 Ok(Poll::Ready(None)) => {
                     self.drained = true;
@@ -283,9 +312,32 @@ impl Running<'_> {
         }
     }
 
+    /// Whether the recording does not begin with this frame yet.
+    fn waits(&mut self, frame: FrameRef<'_>) -> bool {
+        let waits = self.trigger.as_mut().is_some_and(|trigger| !trigger.fires(frame));
+        if !waits {
+            self.trigger = None;
+        }
+        waits
+    }
+
+    fn write(&mut self, frame: FrameRef<'_>) -> dmaframe_record::Result<()> {
+        let frame_bytes = (HEADER_BYTES + frame.payload.len()) as u64;
+        let over = match self.arguments.rotate {
+            Some(Rotate::Size(most)) => self.recorder.part_bytes() + frame_bytes > most,
+            Some(Rotate::Time(most)) => self.part_began.elapsed() >= most,
+            None => false,
+        };
+        if over {
+            self.recorder.rotate();
+            self.part_began = Instant::now();
+        }
+        self.recorder.write(frame)
+    }
+
     /// Whether a frame more would make the files larger than --max-size.
     fn is_too_large(&mut self, payload_bytes: usize) -> bool {
-        let frame = (64 + payload_bytes) as u64;
+        let frame = (HEADER_BYTES + payload_bytes) as u64;
         self.arguments.max_size.is_some_and(|most| self.recorder.bytes() + frame > most)
     }
 }
