@@ -79,3 +79,8 @@ pub use trigger::Trigger;
 
 /// The result of the crate's functions.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// Compiles and runs the example in the README.
+#[cfg(all(doctest, feature = "replay"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
