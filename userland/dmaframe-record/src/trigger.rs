@@ -76,7 +76,11 @@ impl Trigger {
             self.before = None;
         }
         // All words are seen, for the level that the next frame begins with.
-        frame.payload.chunks_exact(self.word_bytes).fold(false, |met, word| self.meets(word) || met)
+        let mut met = false;
+        for word in frame.payload.chunks_exact(self.word_bytes) {
+            met |= self.meets(word);
+        }
+        met
     }
 
     fn meets(&mut self, word: &[u8]) -> bool {

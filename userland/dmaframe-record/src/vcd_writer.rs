@@ -2,8 +2,9 @@
 //! VCD: a wire for each chosen bit of the words, and one that is high in gaps.
 //!
 //! Times are nanoseconds since the first frame began. The words of a frame are spread evenly between
-//! its two device stamps, and are at least 1 ns apart. In a gap the wire `gap` is 1, all others are
-//! x, and a comment says how many frames are lost.
+//! its two device stamps, and are at least 1 ns apart. In a gap the wire `gap` is 1, all others are x,
+//! and the real variable `lost` is the number of lost frames. A comment would be more usual, but
+//! libsigrok 0.5.2 reads nothing after one; only the ending is one, at the end.
 //!
 //! Source: IEEE 1364-2005, chapter 18.
 
@@ -16,13 +17,14 @@ use crate::sink::Sink;
 use crate::{Description, Error, FrameRef, Options, Result};
 use serde_json::json;
 use std::io;
-use vcd::{IdCode, SimulationCommand, TimescaleUnit, Value};
+use vcd::{IdCode, SimulationCommand, TimescaleUnit, Value, VarType};
 
 pub(crate) struct VcdWriter {
     sink: Sink,
     description: Description,
     wires: Vec<(Channel, IdCode)>,
     gap: IdCode,
+    lost: IdCode,
     text: vcd::Writer<Vec<u8>>,
     run: Run,
     /// Device stamp of time 0.
@@ -39,7 +41,7 @@ impl VcdWriter {
         let channels = Channel::chosen(&options.channels, description)?;
         let mut text = vcd::Writer::new(Vec::new());
         let mut wires = Vec::new();
-        let head = || -> io::Result<IdCode> {
+        let head = || -> io::Result<(IdCode, IdCode)> {
             if let Some(clock) = description.clock {
                 text.date(&clock.wall(clock.monotonic_ns))?;
             }
@@ -52,6 +54,7 @@ impl VcdWriter {
                 wires.push((channel, id));
             }
             let gap = text.add_wire(1, "gap")?;
+            let lost = text.add_var(VarType::Real, 64, "lost", None)?;
             text.upscope()?;
             text.enddefinitions()?;
             text.timestamp(0)?;
@@ -60,15 +63,17 @@ impl VcdWriter {
                 text.change_scalar(*id, Value::X)?;
             }
             text.change_scalar(gap, Value::V0)?;
+            text.change_real(lost, 0.0)?;
             text.end()?;
-            Ok(gap)
+            Ok((gap, lost))
         };
-        let gap = head().map_err(|error| Error::write(sink.name(), error))?;
+        let (gap, lost) = head().map_err(|error| Error::write(sink.name(), error))?;
         let mut writer = Self {
             sink,
             description: description.clone(),
             wires,
             gap,
+            lost,
             text,
             run: Run::default(),
             origin: None,
@@ -96,9 +101,9 @@ impl VcdWriter {
         self.text.timestamp(self.time)
     }
 
-    fn write_gap(&mut self, words: &str) -> io::Result<()> {
+    fn write_gap(&mut self, lost: u64) -> io::Result<()> {
         self.at(self.end)?;
-        self.text.comment(words)?;
+        self.text.change_real(self.lost, lost as f64)?;
         for (_, id) in &self.wires {
             self.text.change_scalar(*id, Value::X)?;
         }
@@ -109,10 +114,8 @@ impl VcdWriter {
     fn write_frame(&mut self, frame: FrameRef<'_>) -> io::Result<()> {
         let (start, end) = (frame.header.device_start.get(), frame.header.device_end.get());
         let origin = *self.origin.get_or_insert(start);
-        let gap = self.run.gap(frame);
-        let before = |lost| format!("{lost} frames are lost before frame {}", frame.sequence());
-        if let Some(words) = gap.or_else(|| (frame.lost() > 0).then(|| before(frame.lost()))) {
-            self.write_gap(&words)?;
+        if frame.lost() > 0 || self.run.gap(frame).is_some() {
+            self.write_gap(frame.lost())?;
         }
         self.run.add(frame);
         let began = self.description.ticks_ns(start.saturating_sub(origin));
@@ -130,6 +133,7 @@ impl VcdWriter {
             let before = self.levels.take();
             if before.is_none() {
                 self.text.change_scalar(self.gap, Value::V0)?;
+                self.text.change_real(self.lost, 0.0)?;
             }
             for (at, (_, id)) in self.wires.iter().enumerate() {
                 if before.as_ref().is_none_or(|before| before[at] != levels[at]) {
@@ -143,7 +147,7 @@ impl VcdWriter {
 
     fn write_end(&mut self, ending: &Ending) -> io::Result<()> {
         if ending.lost > 0 {
-            self.write_gap(&format!("{} frames are lost after the last one", ending.lost))?;
+            self.write_gap(ending.lost)?;
         } else {
             self.at(self.end)?;
         }

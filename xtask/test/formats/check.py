@@ -48,7 +48,7 @@ def npy():
         if name == "gaps":
             assert rows["sequence"].tolist() == SEQUENCE and rows["lost"].tolist() == LOST
             assert rows["payload"].flatten().tolist() == WORDS
-        text = path.read_bytes()[:4096].decode("ascii")
+        text = path.read_bytes()[:4096].decode("latin1")
         found = json.loads(text[text.index("# ") + 2 :])
         check_ending(found["end"], name)
         # NumPy can write the array again.
