@@ -29,7 +29,7 @@ const MODULE: &str = "/lib/modules/dmaframe.ko";
 const KEPT: u64 = 4096;
 
 /// Sources of the driver, by the names in records.
-const SOURCES: [(&str, &str); 5] = [
+const SOURCES: &[(&str, &str)] = &[
     ("driver/bcm2835.rs", include_str!("../../driver/bcm2835.rs")),
     ("driver/channel.rs", include_str!("../../driver/channel.rs")),
     ("driver/stream.rs", include_str!("../../driver/stream.rs")),

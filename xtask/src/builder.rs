@@ -7,6 +7,7 @@ mod entry;
 pub(crate) mod macros;
 pub(crate) mod python;
 mod root;
+pub(crate) mod tools;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

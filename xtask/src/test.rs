@@ -10,6 +10,7 @@ mod cross;
 mod documentation;
 mod emulator;
 mod external_tree;
+mod formats;
 mod hardening;
 mod length;
 mod model;
@@ -104,6 +105,7 @@ pub(crate) fn run(checkout: &Path, selection: &Selection) -> bool {
             report.tests(emulator::NAME, |filter, count| {
                 emulator::run(guest, checkout, filter, count)
             });
+            report.check("formats of recordings", || formats::check(guest.cache(), checkout));
             report.check("own programs", || own_program::check(guest, checkout));
             report.check("shellcheck", || shell::check(guest, checkout));
             if report.selected("cross") {

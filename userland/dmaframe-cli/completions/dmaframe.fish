@@ -28,6 +28,9 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -s h -l help -d 'Print h
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -s V -l version -d 'Print version'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "record" -d 'Record frames to a file that other tools open'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "convert" -d 'Convert a recording to another format'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "replay" -d 'Give the frames of a recording as a device gives them, at the pace of the recording'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the attributes of a device, which may be in use'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
@@ -39,17 +42,41 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l json -d 'Prin
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l source -d 'Name of the source; `dmaframe info` lists them' -r
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l slots -d 'Slots of the ring: a power of two' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l policy -d 'When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l output -d 'Write the payloads, one after the other, to FILE; - is standard output, and moves the summary to standard error' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l hold-us -d 'Hold each frame for this many microseconds, as a slow reader does' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l verify -d 'Verify the payload too: every byte of pattern, the order of the words of systimer'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l stats -d 'Print a line of rates on standard error every second'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l json -d 'Print the summary as a JSON object, with the duration and the driver\'s counters'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l source -d 'Name of the source; `dmaframe info` lists them' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l slots -d 'Slots of the ring: a power of two' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l policy -d 'When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l format -d 'Format: npy, pcapng, sr, vcd, sigmf, wav or raw. By default, what the extension of FILE says' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l channels -d 'Bits that become channels of sr and vcd: 4,17-19 or 17=CLK,18=DATA. By default, all bits' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l interleaved -d 'Channels whose words alternate, for sigmf and wav' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l rate -d 'Words per second, for sr, sigmf and wav. By default, those of a paced stream on average, or as the device stamps show' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l frames -d 'End after this many frames; 0 runs until Ctrl-C' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l duration -d 'End after this time: 10s, 500ms, 5m or 1h' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l max-size -d 'End before the files together are larger than this: 500M or 4G' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l rotate -d 'Go on in another file, FILE-2 and so on, before the file is larger than a size (500M, 4G), or after a time (10s, 5m, 1h)' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l trigger -d 'Begin with the first frame in which a bit has a level or an edge (17=high, 17=low, 17=rising, 17=falling), a word a value (word>V, word<V, word=V), or before which frames are lost (lost)' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -l json -d 'Print the summary as a JSON object'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand convert" -l format -d 'Format: npy, pcapng, sr, vcd, sigmf, wav or raw. By default, what the extension of FILE says' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand convert" -l channels -d 'Bits that become channels of sr and vcd: 4,17-19 or 17=CLK,18=DATA. By default, all bits' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand convert" -l interleaved -d 'Channels whose words alternate, for sigmf and wav' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand convert" -l rate -d 'Words per second, for sr, sigmf and wav. By default, those of a paced stream on average, or as the device stamps show' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand replay" -l fast -d 'Do not wait between frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l device -d 'Device: N, dmaframeN or /dev/dmaframeN' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l all -d 'Show all devices'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l json -d 'Print JSON: an object, with --all an array, with ATTR the value'
@@ -76,11 +103,14 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l since-boot -
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l follow -d 'With --since-boot: go on with the records that follow'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -l json -d 'Print one JSON object a line'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "report" -d 'Write one file that describes this board and its devices'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "trace" -d 'Show what the driver does, step by step'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report trace help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "record" -d 'Record frames to a file that other tools open'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "convert" -d 'Convert a recording to another format'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "replay" -d 'Give the frames of a recording as a device gives them, at the pace of the recording'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "trace" -d 'Show what the driver does, step by step'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream record convert replay get set monitor report trace help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

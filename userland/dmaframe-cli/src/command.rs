@@ -2,16 +2,23 @@
 //! The subcommands, and the parts that they share: device names, attribute names, Ctrl-C.
 
 mod check;
+mod convert;
+mod format_arguments;
 mod get;
 mod info;
 mod monitor;
 mod number;
 mod output;
+mod pipe;
+mod progress;
 mod rates;
+mod record;
+mod replay;
 mod report;
 mod set;
 mod stall;
 mod stream;
+mod stream_arguments;
 mod trace;
 
 use clap::{Parser, Subcommand};
@@ -40,6 +47,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
         Examples:\n  \
         dmaframe info\n  \
         dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
+        dmaframe record --source gpio --duration 10s pins.npy\n  \
         dmaframe get --device 0 state\n  \
         dmaframe set source=systimer interval-us=1000 policy=drop\n  \
         dmaframe monitor"
@@ -53,6 +61,9 @@ pub(crate) struct Cli {
 enum Command {
     Info(info::Arguments),
     Stream(stream::Arguments),
+    Record(record::Arguments),
+    Convert(convert::Arguments),
+    Replay(replay::Arguments),
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
@@ -64,6 +75,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Info(arguments) => info::run(&arguments),
         Command::Stream(arguments) => stream::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),

@@ -37,6 +37,7 @@ mod canceller;
 pub mod device;
 pub mod error;
 pub mod frame;
+mod frames;
 mod mapping;
 pub mod netlink;
 pub mod stream;
@@ -53,6 +54,7 @@ pub use dmaframe_abi::stream::{Fault, Policy, Shape, ShapeError, State};
 pub use dmaframe_abi::uapi::Stats;
 pub use error::Error;
 pub use frame::{DeviceStamps, Frame, OwnedFrame};
+pub use frames::{FrameData, Frames};
 pub use stream::{Counters, Stream};
 /// The crate whose traits bound [`Frame::as_slice_of`] and whose types [`Header`] has.
 pub use zerocopy;

@@ -25,7 +25,7 @@ pub(super) const RUSTFLAGS: (&str, &str) = (
 );
 
 /// Packages of the workspace without a program.
-const LIBRARIES: &[&str] = &["dmaframe", "dmaframe-abi", "dmaframe-engine"];
+const LIBRARIES: &[&str] = &["dmaframe", "dmaframe-abi", "dmaframe-engine", "dmaframe-record"];
 
 /// The packages of the workspace that are built for the guest, and their manifests.
 const MEMBERS: &[(&str, &str)] = &[
@@ -35,6 +35,7 @@ const MEMBERS: &[(&str, &str)] = &[
     ("dmaframe-cli", "userland/dmaframe-cli/Cargo.toml"),
     ("dmaframe-compliance", "tests/compliance/Cargo.toml"),
     ("dmaframe-engine", "board/engine/Cargo.toml"),
+    ("dmaframe-record", "userland/dmaframe-record/Cargo.toml"),
     ("dmaframe-tests", "tests/Cargo.toml"),
 ];
 

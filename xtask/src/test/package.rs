@@ -99,7 +99,9 @@ mod tests {
     fn the_library_and_what_it_depends_on_are_publishable() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let crates = publishable(&checkout).unwrap();
-        for wanted in ["dmaframe-abi", "dmaframe-engine", "dmaframe", "dmaframe-cli"] {
+        for wanted in
+            ["dmaframe-abi", "dmaframe-engine", "dmaframe", "dmaframe-record", "dmaframe-cli"]
+        {
             assert!(crates.iter().any(|name| name == wanted), "{wanted}");
         }
         assert!(!crates.iter().any(|name| name == "xtask"));

@@ -33,6 +33,7 @@ const DEBUG_LONG: &[&str] = &[
     "mapping_range",
     "netlink",
     "permission",
+    "record",
     "registers",
     "remapping",
     "report",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers of the command line: decimal or hexadecimal, lengths also with a unit.
 
+use std::time::Duration;
+
 /// A length in bytes: `4096`, `0x1000`, `4K`, `4KiB` or `1M`.
 pub(crate) fn size(given: &str) -> Result<u32, String> {
     let lower = given.to_ascii_lowercase();
@@ -18,6 +20,31 @@ pub(crate) fn size(given: &str) -> Result<u32, String> {
         .checked_mul(factor)
         .and_then(|bytes| u32::try_from(bytes).ok())
         .ok_or_else(|| format!("{given} is too large: at most {} bytes", u32::MAX))
+}
+
+/// The size of a file: as [`size`], and `G` and `T` are units too.
+pub(crate) fn file_size(given: &str) -> Result<u64, String> {
+    let lower = given.to_ascii_lowercase();
+    let unit = ["k", "m", "g", "t"].iter().zip([10, 20, 30, 40]).find_map(|(unit, shift)| {
+        let digits = lower.trim_end_matches("ib").trim_end_matches('b').strip_suffix(unit)?;
+        Some((digits, shift))
+    });
+    let (digits, shift) = unit.unwrap_or((&lower, 0));
+    let bytes = digits_of(digits).and_then(|bytes| bytes.checked_mul(1 << shift));
+    bytes
+        .filter(|&bytes| bytes > 0)
+        .ok_or_else(|| "expected a size that is not 0, such as 500M, 4G or 1048576".to_owned())
+}
+
+/// A duration: `10` and `10s` are seconds; `500ms`, `5m` and `1h`.
+pub(crate) fn duration(given: &str) -> Result<Duration, String> {
+    let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+    let unit = units.iter().find_map(|(unit, ms)| Some((given.strip_suffix(unit)?, *ms)));
+    let (digits, ms) = unit.unwrap_or((given, 1000));
+    let ms = digits_of(digits).and_then(|count| count.checked_mul(ms));
+    ms.filter(|&ms| ms > 0)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a duration that is not 0, such as 10s, 500ms, 5m or 1h".to_owned())
 }
 
 /// A number of 32 bits: `16` or `0x10`.
@@ -69,6 +96,21 @@ mod tests {
         }
         for given in ["4096M", "4294967296", "0x100000000"] {
             assert!(size(given).unwrap_err().contains("too large"), "{given}");
+        }
+    }
+
+    #[test]
+    fn files_and_durations_have_units() {
+        for (given, bytes) in
+            [("1", 1), ("500M", 500 << 20), ("4GiB", 4 << 30), ("2tb", 2 << 40), ("8k", 8192)]
+        {
+            assert_eq!(file_size(given), Ok(bytes), "{given}");
+        }
+        for (given, ms) in [("10", 10_000), ("10s", 10_000), ("500ms", 500), ("5m", 300_000)] {
+            assert_eq!(duration(given), Ok(Duration::from_millis(ms)), "{given}");
+        }
+        for given in ["", "0", "-1", "M", "99999999999T", "1.5", "10d", "ms", "0ms"] {
+            assert!(file_size(given).is_err() && duration(given).is_err(), "{given}");
         }
     }
 

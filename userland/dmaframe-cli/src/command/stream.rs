@@ -2,12 +2,13 @@
 //! `dmaframe stream`.
 
 use super::check::{Check, Content, Expected};
-use super::number::{count, number, size};
+use super::number::count;
 use super::output::{Output, Unwritten, is_stdout};
 use super::rates::Rates;
 use super::stall::Stall;
-use super::{Outcome, device_path, interrupted, policy, print};
-use dmaframe::{Device, Policy, Shape, Source, Stream};
+use super::stream_arguments::StreamArguments;
+use super::{Outcome, interrupted, print};
+use dmaframe::{Source, Stream};
 use serde_json::json;
 use std::error::Error;
 use std::io;
@@ -30,12 +31,8 @@ use std::time::{Duration, Instant};
     dmaframe stream --source gpio --policy drop --interval-us 500 --stats\n  \
     dmaframe stream --source systimer --frames 10 --output - | od -t u4 | head")]
 pub(crate) struct Arguments {
-    /// Device: N, dmaframeN, or the path of its node
-    #[arg(long, default_value = "/dev/dmaframe0", value_parser = device_path)]
-    device: PathBuf,
-    /// Name of the source; `dmaframe info` lists them
-    #[arg(long, value_name = "NAME")]
-    source: Option<String>,
+    #[command(flatten)]
+    stream: StreamArguments,
     /// End after this many frames; 0 runs until Ctrl-C
     #[arg(
         long,
@@ -45,30 +42,6 @@ pub(crate) struct Arguments {
         allow_negative_numbers = true
     )]
     frames: u64,
-    /// Payload of a frame in bytes: a multiple of 4; K and M are units
-    #[arg(
-        long,
-        alias = "frame_bytes",
-        value_name = "B",
-        value_parser = size,
-        allow_negative_numbers = true
-    )]
-    frame_bytes: Option<u32>,
-    /// Slots of the ring: a power of two
-    #[arg(long, value_name = "S", value_parser = number, allow_negative_numbers = true)]
-    slots: Option<u32>,
-    /// When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)
-    #[arg(long, value_parser = policy)]
-    policy: Option<Policy>,
-    /// Microseconds from one frame to the next; 0 is as fast as the engine runs
-    #[arg(
-        long,
-        alias = "interval_us",
-        value_name = "U",
-        value_parser = number,
-        allow_negative_numbers = true
-    )]
-    interval_us: Option<u32>,
     /// Verify the payload too: every byte of pattern, the order of the words of systimer
     #[arg(long)]
     verify: bool,
@@ -95,9 +68,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let interrupted = interrupted()?;
-    let device = Device::open(&arguments.device)?;
+    let device = arguments.stream.open()?;
     let sources = device.sources()?;
-    let shape = arguments.shape(&device)?;
+    let shape = arguments.stream.shape(&device)?;
     let source = sources
         .iter()
         .find(|source| source.index == shape.source)
@@ -164,24 +137,6 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         }
     }
     Ok(if errors == 0 && !stall.failed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-impl Arguments {
-    /// The device's settings with the changes of the command line.
-    fn shape(&self, device: &Device) -> dmaframe::Result<Shape> {
-        let settings = device.config()?;
-        let source = match &self.source {
-            Some(name) => device.source(name)?.index,
-            None => settings.source,
-        };
-        Ok(Shape {
-            source,
-            frame_bytes: self.frame_bytes.unwrap_or(settings.frame_bytes),
-            slots: self.slots.unwrap_or(settings.slots),
-            policy: self.policy.unwrap_or(settings.policy),
-            interval_us: self.interval_us.unwrap_or(settings.interval_us),
-        })
-    }
 }
 
 fn content(source: &Source) -> Content {
