@@ -25,6 +25,9 @@ _dmaframe() {
             dmaframe,info)
                 cmd="dmaframe__subcmd__info"
                 ;;
+            dmaframe,list)
+                cmd="dmaframe__subcmd__list"
+                ;;
             dmaframe,monitor)
                 cmd="dmaframe__subcmd__monitor"
                 ;;
@@ -46,6 +49,9 @@ _dmaframe() {
             dmaframe__subcmd__help,info)
                 cmd="dmaframe__subcmd__help__subcmd__info"
                 ;;
+            dmaframe__subcmd__help,list)
+                cmd="dmaframe__subcmd__help__subcmd__list"
+                ;;
             dmaframe__subcmd__help,monitor)
                 cmd="dmaframe__subcmd__help__subcmd__monitor"
                 ;;
@@ -65,7 +71,7 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-h -V --help --version info stream get set monitor report help"
+            opts="-v -q -h -V --verbose --quiet --help --version list info stream get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -79,7 +85,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__get)
-            opts="-h --device --all --json --help"
+            opts="-v -q -h --device --all --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -97,7 +103,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="info stream get set monitor report help"
+            opts="list info stream get set monitor report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,6 +145,20 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help__subcmd__info)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -209,7 +229,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__info)
-            opts="-h --device --json --help"
+            opts="-v -q -h --device --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -226,8 +246,22 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__list)
+            opts="-v -q -h --json --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__monitor)
-            opts="-h --count --json --help"
+            opts="-v -q -h --count --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -245,7 +279,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__report)
-            opts="-h --output --quick --help"
+            opts="-v -q -h --output --json --quick --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,7 +297,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__set)
-            opts="-h --device --help"
+            opts="-v -q -h --device --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -281,7 +315,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__stream)
-            opts="-h --device --source --frames --frame-bytes --slots --policy --interval-us --verify --stats --output --hold-us --json --help"
+            opts="-v -q -h --device --source --frames --frame-bytes --slots --policy --interval-us --verify --stats --output --hold-us --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_dmaframe_global_optspecs
-    string join \n h/help V/version
+    string join \n v/verbose q/quiet h/help V/version
 end
 
 function __fish_dmaframe_needs_command
@@ -24,8 +24,11 @@ function __fish_dmaframe_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -s V -l version -d 'Print version'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "list" -d 'List all devices, one a line'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the attributes of a device, which may be in use'
@@ -33,8 +36,14 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "report" -d 'Write one file that describes this board and its devices'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand list" -l json -d 'Print a JSON array with an object for each device'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand list" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand list" -s q -l quiet -d 'Print no notices on standard error, only errors'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -l json -d 'Print one JSON object'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand info" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l source -d 'Name of the source; `dmaframe info` lists them' -r
@@ -46,25 +55,38 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l interval-us
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l output -d 'Write the payloads, one after the other, to FILE; - is standard output, and moves the summary to standard error' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l hold-us -d 'Hold each frame for this many microseconds, as a slow reader does' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l verify -d 'Verify the payload too: every byte of pattern, the order of the words of systimer'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l stats -d 'Print a line of rates on standard error every second'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l json -d 'Print the summary as a JSON object, with the duration and the driver\'s counters'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l stats -d 'Print a line on standard error every second: rates, time from publication to reader, and mean fill of the ring'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -l json -d 'Print the summary as a JSON object, with the duration and the driver\'s counters, and the rates of --stats as one object a line'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand stream" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l device -d 'Device: N, dmaframeN or /dev/dmaframeN' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l all -d 'Show all devices'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -l json -d 'Print JSON: an object, with --all an array, with ATTR the value'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand get" -s h -l help -d 'Print help'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand set" -l device -d 'Device: N, dmaframeN or /dev/dmaframeN' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand set" -l json -d 'Print the device\'s attributes after the change as a JSON object'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand set" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand set" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -l count -d 'End after this many events' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -l json -d 'Print one JSON object a line'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l output -d 'Write here instead of to standard output' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l json -d 'Write a JSON object: the version, and each section with its name and text'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l quick -d 'Leave out compliance and benchmark, which stream'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "list" -d 'List all devices, one a line'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -2,9 +2,12 @@
 //! The subcommands, and the parts that they share: device names, attribute names, Ctrl-C.
 
 mod check;
+mod clock;
 mod get;
 mod info;
+mod list;
 mod monitor;
+mod notice;
 mod number;
 mod output;
 mod rates;
@@ -37,6 +40,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
     version,
     after_help = "Exit status: 0 success, 1 failure, 2 wrong usage.\n\n\
         Examples:\n  \
+        dmaframe list\n  \
         dmaframe info\n  \
         dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
         dmaframe get --device 0 state\n  \
@@ -44,12 +48,15 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
         dmaframe monitor"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    verbosity: notice::Verbosity,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::Arguments),
     Info(info::Arguments),
     Stream(stream::Arguments),
     Get(get::Arguments),
@@ -59,7 +66,9 @@ enum Command {
 }
 
 pub(crate) fn run(cli: Cli) -> Outcome {
+    cli.verbosity.apply();
     match cli.command {
+        Command::List(arguments) => list::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Stream(arguments) => stream::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
@@ -216,10 +225,22 @@ fn attributes(all: &Attributes) -> impl Iterator<Item = (&'static str, Value)> {
     ATTRIBUTES.into_iter().filter_map(|name| attribute(all, name).map(|value| (name, value)))
 }
 
+fn members(all: &Attributes) -> Map<String, Value> {
+    attributes(all).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn object(all: &Attributes) -> Value {
-    Value::Object(
-        attributes(all).map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
-    )
+    Value::Object(members(all))
+}
+
+/// The process that has the device open.
+fn owner(device: &Attributes) -> String {
+    let comm = device.owner_comm.as_deref().unwrap_or("?");
+    match device.owner_pid {
+        None => "none".to_owned(),
+        Some(0) => format!("{comm}, in another PID namespace"),
+        Some(pid) => format!("{comm} (pid {pid})"),
+    }
 }
 
 /// A value as text, without quotes.
