@@ -31,14 +31,23 @@ _dmaframe() {
             dmaframe,monitor)
                 cmd="dmaframe__subcmd__monitor"
                 ;;
+            dmaframe,plot)
+                cmd="dmaframe__subcmd__plot"
+                ;;
             dmaframe,report)
                 cmd="dmaframe__subcmd__report"
+                ;;
+            dmaframe,scope)
+                cmd="dmaframe__subcmd__scope"
                 ;;
             dmaframe,set)
                 cmd="dmaframe__subcmd__set"
                 ;;
             dmaframe,stream)
                 cmd="dmaframe__subcmd__stream"
+                ;;
+            dmaframe,top)
+                cmd="dmaframe__subcmd__top"
                 ;;
             dmaframe__subcmd__help,get)
                 cmd="dmaframe__subcmd__help__subcmd__get"
@@ -55,14 +64,23 @@ _dmaframe() {
             dmaframe__subcmd__help,monitor)
                 cmd="dmaframe__subcmd__help__subcmd__monitor"
                 ;;
+            dmaframe__subcmd__help,plot)
+                cmd="dmaframe__subcmd__help__subcmd__plot"
+                ;;
             dmaframe__subcmd__help,report)
                 cmd="dmaframe__subcmd__help__subcmd__report"
+                ;;
+            dmaframe__subcmd__help,scope)
+                cmd="dmaframe__subcmd__help__subcmd__scope"
                 ;;
             dmaframe__subcmd__help,set)
                 cmd="dmaframe__subcmd__help__subcmd__set"
                 ;;
             dmaframe__subcmd__help,stream)
                 cmd="dmaframe__subcmd__help__subcmd__stream"
+                ;;
+            dmaframe__subcmd__help,top)
+                cmd="dmaframe__subcmd__help__subcmd__top"
                 ;;
             *)
                 ;;
@@ -71,7 +89,7 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-v -q -h -V --verbose --quiet --help --version list info stream get set monitor report help"
+            opts="-v -q -h -V --verbose --quiet --help --version list info stream get set monitor top scope plot report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -103,7 +121,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="list info stream get set monitor report help"
+            opts="list info stream get set monitor top scope plot report help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -186,7 +204,35 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__help__subcmd__plot)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__help__subcmd__report)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__scope)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -215,6 +261,20 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help__subcmd__stream)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__top)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -278,6 +338,40 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__plot)
+            opts="-o -v -q -h --output --pins --wave --word --rate --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --word)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__report)
             opts="-v -q -h --output --json --quick --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -286,6 +380,80 @@ _dmaframe() {
             fi
             case "${prev}" in
                 --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__scope)
+            opts="-v -q -h --device --source --frame-bytes --slots --policy --interval-us --pins --wave --word --rate --trigger --normal --span --samples --save --once --size --baud --ascii --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frame-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --word)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --span)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --samples)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --save)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baud)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -354,6 +522,36 @@ _dmaframe() {
                     return 0
                     ;;
                 --hold-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__top)
+            opts="-v -q -h --interval --count --json --size --baud --ascii --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baud)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

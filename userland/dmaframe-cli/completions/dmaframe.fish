@@ -34,6 +34,9 @@ complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "stream" -d 'Strea
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "get" -d 'Show the attributes of a device, which may be in use'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "top" -d 'Show the traffic of all devices, again and again, until q or Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "scope" -d 'Look at a signal in the terminal: pins as logic levels, words as a waveform'
+complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "plot" -d 'Draw a file of payloads as an SVG or PNG picture'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "report" -d 'Write one file that describes this board and its devices'
 complete -c dmaframe -n "__fish_dmaframe_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand list" -l json -d 'Print a JSON array with an object for each device'
@@ -76,17 +79,59 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -l json -d 'P
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand monitor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l interval -d 'Time from one look to the next, such as 500ms or 10s' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l count -d 'End after this many intervals' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l size -d 'Size of the terminal, such as 80x24, where it does not know its own' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l baud -d 'Speed of the line to the terminal in bits per second; without it, that of a serial port. At most half of it is used' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l json -d 'Print one JSON object a line for each device and interval'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -l ascii -d 'Draw with ASCII characters alone'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -s q -l quiet -d 'Print no notices on standard error, only errors'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l device -d 'Device: N, dmaframeN, or the path of its node' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l source -d 'Name of the source; `dmaframe info` lists them' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l slots -d 'Slots of the ring: a power of two' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l policy -d 'When no slot is free: backpressure or drop' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l pins -d 'Draw these bits as logic levels, such as 17,22 or 0-7' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l word -d 'Words of the payload: u8, i8, u16, i16, u32 or i32' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l rate -d 'Samples per second of a file, which has no times of its own' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l trigger -d 'Fix the picture at BIT:rising, BIT:falling, BIT:change, >LEVEL or <LEVEL' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l span -d 'Time that the screen shows, such as 500us, 20ms or 2s' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l samples -d 'Samples that are kept' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l save -d 'The file that s writes, in the format that its name says: .svg or .png' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l size -d 'Size of the terminal, such as 80x24, where it does not know its own' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l baud -d 'Speed of the line to the terminal in bits per second; without it, that of a serial port. At most half of it is used' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l wave -d 'Draw the values as a waveform, in addition to --pins'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l normal -d 'Keep the picture until the next trigger. Otherwise it follows the signal when none comes'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l once -d 'Save the picture of the first trigger, or of the first span, and end. Needs no terminal'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l ascii -d 'Draw with ASCII characters alone'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -s q -l quiet -d 'Print no notices on standard error, only errors'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -s o -l output -d 'The picture, whose name ends in .svg or .png' -r -F
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -l pins -d 'Draw these bits as logic levels, such as 17,22 or 0-7' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -l word -d 'Words of the payload: u8, i8, u16, i16, u32 or i32' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -l rate -d 'Samples per second of a file, which has no times of its own' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -l wave -d 'Draw the values as a waveform, in addition to --pins'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -s q -l quiet -d 'Print no notices on standard error, only errors'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand plot" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l output -d 'Write here instead of to standard output' -r -F
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l json -d 'Write a JSON object: the version, and each section with its name and text'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -l quick -d 'Leave out compliance and benchmark, which stream'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s v -l verbose -d 'Print the library\'s requests on standard error; twice: its waits too'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s q -l quiet -d 'Print no notices on standard error, only errors'
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "list" -d 'List all devices, one a line'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "report" -d 'Write one file that describes this board and its devices'
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "list" -d 'List all devices, one a line'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "info" -d 'Show a device: its engine, limits, sources, settings and owner'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "stream" -d 'Stream frames: count, verify or write them, until Ctrl-C or --frames'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "get" -d 'Show the attributes of a device, which may be in use'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "set" -d 'Change a device\'s settings, which streams use unless their program asks for something else'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "monitor" -d 'Print the events of all devices, one a line, until Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "top" -d 'Show the traffic of all devices, again and again, until q or Ctrl-C'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "scope" -d 'Look at a signal in the terminal: pins as logic levels, words as a waveform'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "plot" -d 'Draw a file of payloads as an SVG or PNG picture'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "report" -d 'Write one file that describes this board and its devices'
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand help; and not __fish_seen_subcommand_from list info stream get set monitor top scope plot report help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

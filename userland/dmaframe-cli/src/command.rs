@@ -6,15 +6,22 @@ mod clock;
 mod get;
 mod info;
 mod list;
+mod live;
 mod monitor;
 mod notice;
 mod number;
 mod output;
+mod payload_file;
+mod plot;
 mod rates;
 mod report;
+mod scope;
 mod set;
 mod stall;
 mod stream;
+mod top;
+mod traces;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 use dmaframe::netlink::Attributes;
@@ -62,6 +69,9 @@ enum Command {
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
+    Top(top::Arguments),
+    Scope(Box<scope::Arguments>),
+    Plot(plot::Arguments),
     Report(report::Arguments),
 }
 
@@ -74,6 +84,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Scope(arguments) => scope::run(&arguments),
+        Command::Plot(arguments) => plot::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
     }
 }
