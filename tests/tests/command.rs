@@ -177,7 +177,7 @@ fn monitor_survives_a_reload_of_the_module() {
     assert!(monitor.error_line().contains("the module dmaframe was unloaded"));
     dmaframe_tests::driver::load().unwrap();
     printed(&["stream", "--frames", "10"]);
-    assert!(monitor.line().starts_with("dmaframe0 started "));
+    assert!(monitor.line().contains("Z dmaframe0 started "));
     monitor.signal(Signal::SIGINT);
     assert_eq!(monitor.finish().status.code(), Some(0));
 }
@@ -257,6 +257,8 @@ fn wrong_usage_exits_with_2() {
         &["get", "colour"],
         &["get", "--device", "none"],
         &["monitor", "--count", "x"],
+        &["list", "extra"],
+        &["-v", "-q", "list"],
     ] {
         let done = run(arguments);
         assert_eq!(done.status.code(), Some(2), "{arguments:?}: {done:?}");
@@ -337,7 +339,8 @@ fn get_and_set_agree() {
     assert_eq!(printed(&["set", "slots=8", "interval-us=900", "policy=drop"]), "");
     assert_eq!(printed(&["get", "slots"]), "8\n");
     assert_eq!(json_of(&["get", "policy", "--json"]), "drop");
-    assert_eq!(printed(&["set", "--device", "dmaframe1", "source=gpio"]), "");
+    let changed = json_of(&["set", "--json", "--device", "dmaframe1", "source=gpio"]);
+    assert_eq!((&changed["name"], &changed["source"]), (&json!("dmaframe1"), &json!("gpio")));
     let all = json_of(&["get", "--all", "--json"]);
     assert_eq!((&all[0]["slots"], &all[0]["interval-us"]), (&json!(8), &json!(900)));
     assert_eq!((&all[1]["slots"], &all[1]["source"]), (&json!(16), &json!("gpio")));
@@ -382,6 +385,8 @@ fn monitor_prints_events() {
         [monitor.line(), monitor.line()].map(|line| serde_json::from_str::<Value>(&line).unwrap());
     assert_eq!((&events[0]["event"], &events[0]["state"]), (&json!("started"), &json!("running")));
     assert_eq!(events[1]["event"], "stopped");
+    let times = events.each_ref().map(|event| event["monotonic-ns"].as_u64().unwrap());
+    assert!(times[0] < times[1], "{events:?}");
     assert!(
         events.iter().all(|event| event["name"] == "dmaframe0" && event["source"] == "systimer")
     );
@@ -391,7 +396,12 @@ fn monitor_prints_events() {
     assert!(monitor.error_line().contains("listening"));
     printed(&["stream", "--frames", "10"]);
     let line = monitor.line();
-    assert!(line.starts_with("dmaframe0 started channel=4 state=running source=pattern"), "{line}");
+    let (time, event) = line.split_once(' ').unwrap();
+    assert!(
+        event.starts_with("dmaframe0 started channel=4 state=running source=pattern"),
+        "{line}"
+    );
+    assert!(time.len() == "2026-11-27T08:00:00.000001Z".len() && time.ends_with('Z'), "{line}");
     monitor.signal(Signal::SIGINT);
     assert_eq!(monitor.finish().status.code(), Some(0));
 }
@@ -400,7 +410,7 @@ fn monitor_prints_events() {
 fn a_missing_module_is_reported() {
     let _board = BoardLock::acquire();
     dmaframe_tests::driver::unload().unwrap();
-    for subcommand in ["info", "stream", "get", "monitor"] {
+    for subcommand in ["info", "list", "stream", "get", "monitor"] {
         let done = run(&[subcommand]);
         assert_eq!(done.status.code(), Some(1), "{subcommand}: {done:?}");
         assert!(done.stderr.contains("modprobe dmaframe"), "{subcommand}: {done:?}");

@@ -28,8 +28,14 @@ _dmaframe() {
             dmaframe,info)
                 cmd="dmaframe__subcmd__info"
                 ;;
+            dmaframe,list)
+                cmd="dmaframe__subcmd__list"
+                ;;
             dmaframe,monitor)
                 cmd="dmaframe__subcmd__monitor"
+                ;;
+            dmaframe,plot)
+                cmd="dmaframe__subcmd__plot"
                 ;;
             dmaframe,record)
                 cmd="dmaframe__subcmd__record"
@@ -40,11 +46,17 @@ _dmaframe() {
             dmaframe,report)
                 cmd="dmaframe__subcmd__report"
                 ;;
+            dmaframe,scope)
+                cmd="dmaframe__subcmd__scope"
+                ;;
             dmaframe,set)
                 cmd="dmaframe__subcmd__set"
                 ;;
             dmaframe,stream)
                 cmd="dmaframe__subcmd__stream"
+                ;;
+            dmaframe,top)
+                cmd="dmaframe__subcmd__top"
                 ;;
             dmaframe,trace)
                 cmd="dmaframe__subcmd__trace"
@@ -61,8 +73,14 @@ _dmaframe() {
             dmaframe__subcmd__help,info)
                 cmd="dmaframe__subcmd__help__subcmd__info"
                 ;;
+            dmaframe__subcmd__help,list)
+                cmd="dmaframe__subcmd__help__subcmd__list"
+                ;;
             dmaframe__subcmd__help,monitor)
                 cmd="dmaframe__subcmd__help__subcmd__monitor"
+                ;;
+            dmaframe__subcmd__help,plot)
+                cmd="dmaframe__subcmd__help__subcmd__plot"
                 ;;
             dmaframe__subcmd__help,record)
                 cmd="dmaframe__subcmd__help__subcmd__record"
@@ -73,11 +91,17 @@ _dmaframe() {
             dmaframe__subcmd__help,report)
                 cmd="dmaframe__subcmd__help__subcmd__report"
                 ;;
+            dmaframe__subcmd__help,scope)
+                cmd="dmaframe__subcmd__help__subcmd__scope"
+                ;;
             dmaframe__subcmd__help,set)
                 cmd="dmaframe__subcmd__help__subcmd__set"
                 ;;
             dmaframe__subcmd__help,stream)
                 cmd="dmaframe__subcmd__help__subcmd__stream"
+                ;;
+            dmaframe__subcmd__help,top)
+                cmd="dmaframe__subcmd__help__subcmd__top"
                 ;;
             dmaframe__subcmd__help,trace)
                 cmd="dmaframe__subcmd__help__subcmd__trace"
@@ -89,7 +113,7 @@ _dmaframe() {
 
     case "${cmd}" in
         dmaframe)
-            opts="-h -V --help --version info stream record convert replay get set monitor report trace help"
+            opts="-v -q -h -V --verbose --quiet --help --version list info stream record convert replay get set monitor top scope plot report trace help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -103,7 +127,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__convert)
-            opts="-h --format --channels --interleaved --rate --help"
+            opts="-v -q -h --format --channels --interleaved --rate --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,7 +157,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__get)
-            opts="-h --device --all --json --help"
+            opts="-v -q -h --device --all --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -151,7 +175,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__help)
-            opts="info stream record convert replay get set monitor report trace help"
+            opts="list info stream record convert replay get set monitor top scope plot report trace help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,7 +244,35 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__help__subcmd__monitor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        dmaframe__subcmd__help__subcmd__plot)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -276,6 +328,20 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__help__subcmd__scope)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__help__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -304,6 +370,20 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__help__subcmd__trace)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -319,7 +399,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__info)
-            opts="-h --device --json --help"
+            opts="-v -q -h --device --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -336,8 +416,22 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__list)
+            opts="-v -q -h --json --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__monitor)
-            opts="-h --count --json --help"
+            opts="-v -q -h --count --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -354,8 +448,42 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__plot)
+            opts="-o -v -q -h --output --pins --wave --word --rate --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --word)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__record)
-            opts="-h --device --source --frame-bytes --slots --policy --interval-us --format --channels --interleaved --rate --frames --duration --max-size --rotate --trigger --json --help"
+            opts="-v -q -h --device --source --frame-bytes --slots --policy --interval-us --format --channels --interleaved --rate --frames --duration --max-size --rotate --trigger --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -429,7 +557,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__replay)
-            opts="-h --fast --help"
+            opts="-v -q -h --fast --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -443,7 +571,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__report)
-            opts="-h --output --quick --help"
+            opts="-v -q -h --output --json --quick --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,8 +588,82 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__scope)
+            opts="-v -q -h --device --source --frame-bytes --slots --policy --interval-us --pins --wave --word --rate --trigger --normal --span --samples --save --once --size --baud --ascii --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --source)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --frame-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slots)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval-us)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pins)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --word)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --span)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --samples)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --save)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baud)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__set)
-            opts="-h --device --help"
+            opts="-v -q -h --device --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -479,7 +681,7 @@ _dmaframe() {
             return 0
             ;;
         dmaframe__subcmd__stream)
-            opts="-h --device --source --frame-bytes --slots --policy --interval-us --frames --verify --stats --output --hold-us --json --help"
+            opts="-v -q -h --device --source --frame-bytes --slots --policy --interval-us --frames --verify --stats --output --hold-us --json --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -528,8 +730,38 @@ _dmaframe() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        dmaframe__subcmd__top)
+            opts="-v -q -h --interval --count --json --size --baud --ascii --verbose --quiet --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --count)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --baud)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         dmaframe__subcmd__trace)
-            opts="-h --since-boot --follow --level --count --json --raw --from --elf --help"
+            opts="-v -q -h --since-boot --follow --level --count --json --raw --from --elf --verbose --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

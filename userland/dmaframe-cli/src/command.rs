@@ -2,24 +2,34 @@
 //! The subcommands, and the parts that they share: device names, attribute names, Ctrl-C.
 
 mod check;
+mod clock;
 mod convert;
 mod format_arguments;
 mod get;
 mod info;
+mod list;
+mod live;
 mod monitor;
+mod notice;
 mod number;
 mod output;
+mod payload_file;
 mod pipe;
+mod plot;
 mod progress;
 mod rates;
 mod record;
 mod replay;
 mod report;
+mod scope;
 mod set;
 mod stall;
 mod stream;
 mod stream_arguments;
+mod top;
 mod trace;
+mod traces;
+mod traffic;
 
 use clap::{Parser, Subcommand};
 use dmaframe::netlink::Attributes;
@@ -45,6 +55,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
     version,
     after_help = "Exit status: 0 success, 1 failure, 2 wrong usage.\n\n\
         Examples:\n  \
+        dmaframe list\n  \
         dmaframe info\n  \
         dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
         dmaframe record --source gpio --duration 10s pins.npy\n  \
@@ -53,12 +64,15 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
         dmaframe monitor"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    verbosity: notice::Verbosity,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::Arguments),
     Info(info::Arguments),
     Stream(stream::Arguments),
     Record(record::Arguments),
@@ -67,12 +81,17 @@ enum Command {
     Get(get::Arguments),
     Set(set::Arguments),
     Monitor(monitor::Arguments),
+    Top(top::Arguments),
+    Scope(Box<scope::Arguments>),
+    Plot(plot::Arguments),
     Report(report::Arguments),
     Trace(trace::Arguments),
 }
 
 pub(crate) fn run(cli: Cli) -> Outcome {
+    cli.verbosity.apply();
     match cli.command {
+        Command::List(arguments) => list::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
         Command::Stream(arguments) => stream::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
@@ -81,6 +100,9 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Get(arguments) => get::run(&arguments),
         Command::Set(arguments) => set::run(arguments),
         Command::Monitor(arguments) => monitor::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Scope(arguments) => scope::run(&arguments),
+        Command::Plot(arguments) => plot::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Trace(arguments) => trace::run(&arguments),
     }
@@ -235,10 +257,22 @@ fn attributes(all: &Attributes) -> impl Iterator<Item = (&'static str, Value)> {
     ATTRIBUTES.into_iter().filter_map(|name| attribute(all, name).map(|value| (name, value)))
 }
 
+fn members(all: &Attributes) -> Map<String, Value> {
+    attributes(all).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 fn object(all: &Attributes) -> Value {
-    Value::Object(
-        attributes(all).map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>(),
-    )
+    Value::Object(members(all))
+}
+
+/// The process that has the device open.
+fn owner(device: &Attributes) -> String {
+    let comm = device.owner_comm.as_deref().unwrap_or("?");
+    match device.owner_pid {
+        None => "none".to_owned(),
+        Some(0) => format!("{comm}, in another PID namespace"),
+        Some(pid) => format!("{comm} (pid {pid})"),
+    }
 }
 
 /// A value as text, without quotes.

@@ -4,6 +4,8 @@
 mod command;
 #[cfg(test)]
 mod pages;
+mod scope;
+mod terminal;
 
 use clap::Parser;
 use std::process::ExitCode;

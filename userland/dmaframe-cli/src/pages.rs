@@ -17,9 +17,14 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "dmaframe";
 const EXIT_STATUS: &str = ".SH \"EXIT STATUS\"\n\
-    .TP\n\\fB0\\fR\nSuccess.\n\
-    .TP\n\\fB1\\fR\nFailure: the message on standard error names the reason.\n\
-    .TP\n\\fB2\\fR\nWrong usage.\n";
+    .TP\n\\fB0\\fR\nSuccess. Ctrl-C, SIGTERM, and a reader of standard output that closes it, are \
+    ordinary ends.\n\
+    .TP\n\\fB1\\fR\nFailure: the message on standard error names the reason. stream also \
+    fails if a frame was wrong, the engine reported an error, a due frame did not come, or \
+    fewer frames than requested came. A second Ctrl-C ends the program at once, with this status.\n\
+    .TP\n\\fB2\\fR\nWrong usage.\n\
+    .SH ENVIRONMENT\n\
+    .TP\n\\fBNO_COLOR\\fR\nIf it is set and not empty, nothing is printed in colour.\n";
 
 /// The files, by their paths in the package.
 fn generate() -> BTreeMap<PathBuf, Vec<u8>> {

@@ -7,7 +7,7 @@ mod synthetic;
 use dmaframe_record::{Channel, Ending, Error, Format, Options, Reason};
 use std::io::{Cursor, Read};
 use synthetic::{Frame, LOST_AFTER, Memory, frame, gappy, record};
-use vcd::{Command, ReferenceIndex, Value};
+use vcd::{Command, Value};
 use zip::ZipArchive;
 
 fn ending() -> Ending {
@@ -106,7 +106,7 @@ fn a_change_dump_shows_gaps() {
     let mut parser = vcd::Parser::new(&text[..]);
     let header = parser.parse_header().unwrap();
     let id = |name: &str| header.find_var(&["dmaframe", name]).unwrap().code;
-    assert!(header.find_var(&["dmaframe", "D0"]).unwrap().index == None::<ReferenceIndex>);
+    assert!(header.find_var(&["dmaframe", "D0"]).unwrap().index.is_none());
     let (mut time, mut lost, mut unknown) = (0, Vec::new(), Vec::new());
     for command in parser {
         match command.unwrap() {

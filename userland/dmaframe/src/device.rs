@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device: one channel of the engine, as `/dev/dmaframeN` shows it.
 
+use crate::event_log::{debug, trace};
 use crate::mapping::Ring;
 use crate::{Error, Result, Stream};
 use dmaframe_abi::stream::{Policy, Shape, ShapeError, State};
@@ -122,6 +123,7 @@ impl Device {
             }
         };
         let device = Self { handle: Arc::new(Handle { file, path }) };
+        debug!(path = ?device.path(), "open");
         match device.info() {
             Err(Error::Request { errno: Errno::ENOTTY, path, .. }) => {
                 Err(Error::NoDmaframe { path })
@@ -247,6 +249,7 @@ impl Device {
         let mut config = Config::from(shape);
         // SAFETY: the request reads and writes one `Config`, which is what it is given.
         let done = unsafe { request::configure(handle.raw(), &mut config) };
+        debug!(path = ?handle.path(), shape = ?shape, done = ?done, "CONFIGURE");
         match done {
             Ok(_) => {}
             Err(Errno::EINVAL) => {
@@ -319,7 +322,9 @@ impl Handle {
 
     pub(crate) fn start(&self) -> Result<()> {
         // SAFETY: the request reads and writes no memory of this process.
-        match unsafe { request::start(self.raw(), 0) } {
+        let done = unsafe { request::start(self.raw(), 0) };
+        debug!(path = ?self.path, done = ?done, "START");
+        match done {
             Err(Errno::EBUSY) => {
                 Err(Error::Running { path: self.path.clone(), action: "starting" })
             }
@@ -330,12 +335,14 @@ impl Handle {
     pub(crate) fn stop(&self) -> Result<()> {
         // SAFETY: the request reads and writes no memory of this process.
         let done = unsafe { request::stop(self.raw(), 0) };
+        debug!(path = ?self.path, done = ?done, "STOP");
         self.check("STOP", done)
     }
 
     pub(crate) fn kick(&self) -> Result<()> {
         // SAFETY: the request reads and writes no memory of this process.
         let done = unsafe { request::kick(self.raw(), 0) };
+        trace!(path = ?self.path, done = ?done, "KICK");
         self.check("KICK", done)
     }
 

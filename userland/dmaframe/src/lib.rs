@@ -29,6 +29,9 @@
 //!
 //! [`sysfs`] reads and writes the attributes of a device. [`netlink`] does the same for all devices
 //! and receives events. Both work while another program has the device open.
+//!
+//! With the feature `tracing` the library reports its requests to the crate `tracing`, at the levels
+//! debug and trace.
 #![deny(missing_docs)]
 
 #[cfg(feature = "tokio")]
@@ -36,6 +39,7 @@ mod async_stream;
 mod canceller;
 pub mod device;
 pub mod error;
+mod event_log;
 pub mod frame;
 mod frames;
 mod mapping;

@@ -146,6 +146,13 @@ impl Ring {
         Ok(cursor.ready as usize > cursor.taken.len())
     }
 
+    /// The number of frames that are published and not returned.
+    pub(crate) fn fill(&self) -> Result<u32, String> {
+        let cursor = &mut *self.cursor();
+        let fill = cursor.consumer.ready(meta_of(&self.meta));
+        fill.map_err(|_| "the producer's index is impossible".to_owned())
+    }
+
     /// The next frame that was not taken, if [`Ring::look`] has found one.
     pub(crate) fn next(&self) -> Option<Ticket> {
         let cursor = self.cursor();

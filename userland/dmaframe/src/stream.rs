@@ -3,6 +3,7 @@
 
 use crate::canceller::Canceller;
 use crate::device::Handle;
+use crate::event_log::{debug, trace};
 use crate::frame::Shared;
 use crate::mapping::Ring;
 use crate::{Error, Frame, OwnedFrame, Result, Stats};
@@ -89,6 +90,12 @@ impl Stream {
     /// Which stream of the device this is: one more at every start.
     pub fn number(&self) -> u32 {
         self.ring().meta().stream.load(Ordering::Relaxed)
+    }
+
+    /// How many of the [`Stream::slots`] hold a frame that was published and not returned, without a
+    /// system call. A frame that the stream has lent is one of them.
+    pub fn fill(&self) -> Result<u32> {
+        self.ring().fill().map_err(|what| self.broken(what))
     }
 
     /// The counters, without a system call. They stay readable when the device is gone.
@@ -231,6 +238,7 @@ impl Stream {
             return Ok(Look::Frame);
         }
         if let Some(fault) = flags.fault {
+            debug!(path = ?self.path(), fault = ?fault, "the stream is faulted");
             return Err(Error::Faulted { path: self.path().to_owned(), fault });
         }
         if flags.detached {
@@ -246,6 +254,7 @@ impl Stream {
     fn wait(&self, timeout: PollTimeout) -> Result<()> {
         let mut fds = vec![PollFd::new(self.handle().as_fd(), PollFlags::POLLIN)];
         fds.extend(self.canceller.iter().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
+        trace!(path = ?self.path(), timeout = ?timeout, "wait");
         match poll(&mut fds, timeout) {
             // After a signal the caller looks again.
             Ok(_) | Err(Errno::EINTR) => {}

@@ -29,6 +29,7 @@ const DEBUG_LONG: &[&str] = &[
     "hostile_reader",
     "ioctl",
     "lifecycle",
+    "look",
     "low_memory",
     "mapping_range",
     "netlink",

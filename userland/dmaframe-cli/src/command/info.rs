@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `dmaframe info`.
 
-use super::{Outcome, device_number, device_path, print};
+use super::{Outcome, device_number, device_path, owner, print};
 use dmaframe::netlink::{Attributes, Client};
 use dmaframe::{Error, Source};
 use nix::errno::Errno;
@@ -104,11 +104,7 @@ impl Description {
         let device = &self.device;
         let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "?".to_owned());
         let number = |value: Option<u32>| value.map_or_else(|| "?".to_owned(), |it| it.to_string());
-        let owner = match device.owner_pid {
-            None => "none".to_owned(),
-            Some(0) => format!("{}, in another PID namespace", text(&device.owner_comm)),
-            Some(pid) => format!("{} (pid {pid})", text(&device.owner_comm)),
-        };
+        let owner = owner(device);
         let mut all = format!(
             "device:      {}\n\
              engine:      {}, channel {}\n\

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `dmaframe monitor`.
 
-use super::{Outcome, attributes, interrupted, object, plain, print};
+use super::clock::Moment;
+use super::notice::notice;
+use super::{Outcome, attributes, interrupted, members, plain, print};
 use dmaframe::Error;
 use dmaframe::netlink::{Attributes, Client};
+use serde_json::Value;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Print the events of all devices, one a line, until Ctrl-C
+///
+/// A line begins with the time at which the event was received. In JSON it is time, and monotonic-ns
+/// is the same moment on CLOCK_MONOTONIC, the clock of the frames' published_ns.
 ///
 /// Continues when the module is unloaded; events resume when it is loaded again.
 #[derive(Debug, clap::Args)]
@@ -25,12 +31,20 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let interrupted = interrupted()?;
     let mut events = Client::connect()?.events()?;
-    eprintln!("dmaframe: listening for events; Ctrl-C ends");
+    notice("listening for events; Ctrl-C ends");
     let mut left = arguments.count.unwrap_or(u64::MAX);
     while left > 0 && !interrupted.load(Ordering::Relaxed) {
         match events.next_timeout(Duration::from_millis(200)) {
-            Ok(Some(event)) if arguments.json => print(object(&event))?,
-            Ok(Some(event)) => print(line(&event))?,
+            Ok(Some(event)) => {
+                let moment = Moment::now();
+                if arguments.json {
+                    let mut members = members(&event);
+                    moment.add_to(&mut members);
+                    print(Value::Object(members))?;
+                } else {
+                    print(format_args!("{} {}", moment.text(), line(&event)))?;
+                }
+            }
             Ok(None) => continue,
             Err(error @ (Error::EventsLost | Error::Unloaded)) => {
                 eprintln!("dmaframe: {error}");

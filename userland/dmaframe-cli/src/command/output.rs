@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where `dmaframe stream` writes payloads.
 
+use super::notice::notice;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{PIPE_BUF, S_IFIFO, S_IFMT};
@@ -117,7 +118,7 @@ fn open_fifo(path: &Path, interrupted: &AtomicBool) -> io::Result<File> {
                     return Err(io::Error::other("interrupted before it had a reader"));
                 }
                 if !std::mem::replace(&mut told, true) {
-                    eprintln!("dmaframe: waiting for a reader of {}", path.display());
+                    notice(format_args!("waiting for a reader of {}", path.display()));
                 }
                 thread::sleep(LOOK);
             }

@@ -3,9 +3,11 @@
 
 use super::check::{Check, Content, Expected};
 use super::info::Description;
+use super::notice::notice;
 use super::rates::Rates;
 use super::{Outcome, print};
 use dmaframe::{Device, Policy, Shape, Source, device};
+use serde_json::json;
 use std::error::Error;
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -27,6 +29,9 @@ pub(crate) struct Arguments {
     /// Write here instead of to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write a JSON object: the version, and each section with its name and text
+    #[arg(long)]
+    json: bool,
     /// Leave out compliance and benchmark, which stream
     #[arg(long)]
     quick: bool,
@@ -54,15 +59,12 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     };
     let mut output =
         arguments.output.as_ref().map(File::create).transpose().map_err(cannot_write)?;
-    let mut report = format!("dmaframe report, {}\n", env!("CARGO_PKG_VERSION"));
+    let mut sections = Vec::new();
     let mut complete = true;
     let mut section = |name: &str, section: Section| {
-        let text = section.unwrap_or_else(|error| {
-            complete = false;
-            format!("not available: {error}\n")
-        });
-        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        report += &format!("\n== {name} ==\n{text}{end}");
+        let section = section.map_err(|error| error.to_string());
+        complete &= section.is_ok();
+        sections.push((name.to_owned(), section));
     };
     section("versions", versions());
     section("device tree", device_tree());
@@ -81,14 +83,40 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     // The last section, so that it has messages of the sections before it.
     section("kernel log", kernel_log());
 
+    let report = if arguments.json { as_json(&sections) } else { as_text(&sections) };
     match &mut output {
         Some(file) => io::Write::write_all(file, report.as_bytes()).map_err(cannot_write)?,
         None => print(report.trim_end())?,
     }
     if !complete {
-        eprintln!("dmaframe: some parts are not available; the report says which, and why");
+        notice("some parts are not available; the report says which, and why");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A section's name, and its text or why there is none.
+type Part = (String, Result<String, String>);
+
+fn as_text(sections: &[Part]) -> String {
+    let mut report = format!("dmaframe report, {}\n", env!("CARGO_PKG_VERSION"));
+    for (name, section) in sections {
+        let text = match section {
+            Ok(text) => text.clone(),
+            Err(error) => format!("not available: {error}\n"),
+        };
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        report += &format!("\n== {name} ==\n{text}{end}");
+    }
+    report
+}
+
+fn as_json(sections: &[Part]) -> String {
+    let section = |(name, section): &Part| match section {
+        Ok(text) => json!({ "name": name, "text": text }),
+        Err(error) => json!({ "name": name, "error": error }),
+    };
+    let sections: Vec<_> = sections.iter().map(section).collect();
+    format!("{}\n", json!({ "version": env!("CARGO_PKG_VERSION"), "sections": sections }))
 }
 
 fn read(path: impl AsRef<Path>) -> Result<String, Box<dyn Error>> {
@@ -293,7 +321,7 @@ fn measure(device: &Device, source: &Source, shape: Shape) -> Section {
     let began = Instant::now();
     while check.frames < FRAMES && began.elapsed() < TIME {
         if let Poll::Ready(Some(frame)) = stream.next_timeout(TIME)? {
-            rates.take(&frame);
+            rates.take(&frame, 0);
             let words = check.take(frame.header(), frame.device_stamps(), &frame);
             wrong = wrong.or(words);
         }
@@ -315,7 +343,17 @@ fn measure(device: &Device, source: &Source, shape: Shape) -> Section {
 
 #[cfg(test)]
 mod tests {
-    use super::value;
+    use super::*;
+
+    #[test]
+    fn a_missing_section_says_why_in_both_forms() {
+        let sections =
+            [("a".to_owned(), Ok("x".to_owned())), ("b".to_owned(), Err("no b".to_owned()))];
+        assert!(as_text(&sections).ends_with("== a ==\nx\n\n== b ==\nnot available: no b\n"));
+        let report: serde_json::Value = serde_json::from_str(&as_json(&sections)).unwrap();
+        assert_eq!(report["sections"][0], json!({ "name": "a", "text": "x" }));
+        assert_eq!(report["sections"][1], json!({ "name": "b", "error": "no b" }));
+    }
 
     #[test]
     fn properties_are_shown_by_type() {

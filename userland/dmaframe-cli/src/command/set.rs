@@ -2,7 +2,7 @@
 //! `dmaframe set`.
 
 use super::number::{number, size};
-use super::{Outcome, device_number, policy};
+use super::{Outcome, device_number, object, policy, print};
 use dmaframe::netlink::{Client, Settings};
 use std::process::ExitCode;
 
@@ -16,6 +16,9 @@ pub(crate) struct Arguments {
     /// Device: N, dmaframeN or /dev/dmaframeN
     #[arg(long, default_value = "0", value_name = "N", value_parser = device_number)]
     device: u32,
+    /// Print the device's attributes after the change as a JSON object
+    #[arg(long)]
+    json: bool,
     /// source=NAME, frame-bytes=BYTES, slots=COUNT, policy=backpressure|drop, interval-us=MICROSECONDS
     #[arg(required = true, value_name = "ATTR=VALUE", value_parser = setting)]
     settings: Vec<Settings>,
@@ -26,7 +29,11 @@ pub(crate) fn run(arguments: Arguments) -> Outcome {
     for one in arguments.settings {
         settings = merge(settings, one)?;
     }
-    Client::connect()?.set(arguments.device, &settings)?;
+    let mut client = Client::connect()?;
+    client.set(arguments.device, &settings)?;
+    if arguments.json {
+        print(object(&client.device(arguments.device)?))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

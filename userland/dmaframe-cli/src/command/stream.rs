@@ -2,6 +2,7 @@
 //! `dmaframe stream`.
 
 use super::check::{Check, Content, Expected};
+use super::notice::notice;
 use super::number::count;
 use super::output::{Output, Unwritten, is_stdout};
 use super::rates::Rates;
@@ -45,7 +46,8 @@ pub(crate) struct Arguments {
     /// Verify the payload too: every byte of pattern, the order of the words of systimer
     #[arg(long)]
     verify: bool,
-    /// Print a line of rates on standard error every second
+    /// Print a line on standard error every second: rates, time from publication to reader, and mean
+    /// fill of the ring
     #[arg(long)]
     stats: bool,
     /// Write the payloads, one after the other, to FILE; - is standard output, and moves the summary
@@ -61,7 +63,8 @@ pub(crate) struct Arguments {
         allow_negative_numbers = true
     )]
     hold_us: u64,
-    /// Print the summary as a JSON object, with the duration and the driver's counters
+    /// Print the summary as a JSON object, with the duration and the driver's counters, and the rates
+    /// of --stats as one object a line
     #[arg(long)]
     json: bool,
 }
@@ -145,10 +148,10 @@ fn content(source: &Source) -> Content {
     } else if source.name == "systimer" {
         Content::counter()
     } else {
-        eprintln!(
-            "dmaframe: the values of {} are not predictable; only headers are verified",
+        notice(format_args!(
+            "the values of {} are not predictable; only headers are verified",
             source.name
-        );
+        ));
         Content::Any
     }
 }
@@ -166,6 +169,7 @@ impl Receiver<'_> {
     fn run(&mut self, stream: &mut Stream) -> Result<(), Box<dyn Error>> {
         let mut rates = self.arguments.stats.then(Rates::new);
         while !self.interrupted.load(Ordering::Relaxed) {
+            let fill = if rates.is_some() { stream.fill()? } else { 0 };
             match stream.next_timeout(Duration::from_millis(100))? {
                 Poll::Ready(Some(frame)) => {
                     self.stall.frame();
@@ -177,7 +181,7 @@ impl Receiver<'_> {
                         Some(Err(Unwritten::Failed(message))) => return Err(message.into()),
                     }
                     if let Some(rates) = &mut rates {
-                        rates.take(&frame);
+                        rates.take(&frame, fill);
                     }
                     let wrong = self.check.take(frame.header(), frame.device_stamps(), &frame);
                     if let Some(description) = wrong {
@@ -195,7 +199,7 @@ impl Receiver<'_> {
                 }
             }
             if let Some(rates) = &mut rates {
-                rates.show_each_second(self.check.lost);
+                rates.show_each_second(self.check.lost, stream.slots(), self.arguments.json);
             }
             if self.arguments.frames != 0 && self.check.frames >= self.arguments.frames {
                 break;

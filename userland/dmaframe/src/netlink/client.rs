@@ -6,6 +6,7 @@ use super::events::Events;
 use super::message::{
     CONTROL, FAMILY_NAME, GET_FAMILY, Message, ack_text, error_text, messages, receive,
 };
+use crate::event_log::debug;
 use crate::{Error, Result, Source};
 use dmaframe_abi::netlink::{Attribute, Command, EVENTS, FAMILY};
 use netlink_packet_core::{
@@ -136,6 +137,7 @@ impl Client {
         question.finalize();
         let mut bytes = vec![0; question.buffer_len()];
         question.serialize(&mut bytes);
+        debug!(request = ?request, bytes = ?bytes.len(), "netlink request");
         self.socket.send(&bytes, 0).map_err(Error::Socket)?;
 
         let refused = |code: i32, message| match Errno::from_raw(code.saturating_neg()) {

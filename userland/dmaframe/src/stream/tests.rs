@@ -164,3 +164,17 @@ fn a_wait_is_cancelled_from_another_thread_and_once() {
     assert!(matches!(stream.next(), Err(Error::Cancelled)));
     assert!(stream.next_timeout(Duration::from_millis(1)).unwrap().is_pending());
 }
+
+#[test]
+fn the_fill_counts_frames_until_they_are_returned() {
+    let (mut driver, mut stream) = stream();
+    assert_eq!(stream.fill().unwrap(), 0);
+    driver.publish();
+    driver.publish();
+    assert_eq!(stream.fill().unwrap(), 2);
+    let Poll::Ready(Some(frame)) = stream.try_next().unwrap() else { panic!() };
+    let frame = frame.into_owned();
+    assert_eq!(stream.fill().unwrap(), 2);
+    drop(frame);
+    assert_eq!(stream.fill().unwrap(), 1);
+}
