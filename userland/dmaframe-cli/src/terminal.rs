@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The whole terminal as a screen, also where the terminal is a slow serial line.
 
-use nix::sys::termios::{BaudRate, cfgetospeed, tcgetattr};
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -11,6 +10,7 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{cursor, execute};
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
+use rustix::termios::tcgetattr;
 use std::cell::Cell;
 use std::env;
 use std::fs;
@@ -174,16 +174,7 @@ fn serial_speed() -> Option<u32> {
     if !name.starts_with(|first: char| first.is_ascii_uppercase()) {
         return None;
     }
-    Some(match cfgetospeed(&tcgetattr(io::stdout()).ok()?) {
-        BaudRate::B9600 => 9600,
-        BaudRate::B19200 => 19_200,
-        BaudRate::B38400 => 38_400,
-        BaudRate::B57600 => 57_600,
-        BaudRate::B230400 => 230_400,
-        BaudRate::B460800 => 460_800,
-        BaudRate::B921600 => 921_600,
-        _ => 115_200,
-    })
+    Some(tcgetattr(io::stdout()).ok()?.output_speed())
 }
 
 /// Standard output, with the number of bytes written to it.
