@@ -52,7 +52,8 @@ fn a_session_holds_one_run() {
 fn a_full_disk_leaves_files_that_open() {
     // More than the parts that an archive is written in.
     let frames: Vec<Frame> = (0..700).map(|sequence| frame(sequence, 0, 5000)).collect();
-    for room in [1_000_000, 4_300_000, 9_000_000, 13_900_000] {
+    // The second ends just behind the first part of an archive.
+    for room in [1_000_000, 4_200_200, 4_300_000, 9_000_000, 13_900_000] {
         for format in [Format::Sr, Format::Vcd, Format::Wav, Format::Sigmf] {
             let memory = Memory::with_room(room);
             let options = Options { channels: Channel::parse("0").unwrap(), ..Options::default() };
@@ -106,7 +107,6 @@ fn a_change_dump_shows_gaps() {
     let mut parser = vcd::Parser::new(&text[..]);
     let header = parser.parse_header().unwrap();
     let id = |name: &str| header.find_var(&["dmaframe", name]).unwrap().code;
-    assert!(header.find_var(&["dmaframe", "D0"]).unwrap().index.is_none());
     let (mut time, mut lost, mut unknown) = (0, Vec::new(), Vec::new());
     for command in parser {
         match command.unwrap() {
