@@ -148,9 +148,9 @@ impl defmt::Format for TransferInformation {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(
             f,
-            "INTEN={0=0..1} WAIT_RESP={0=3..4} DEST_INC={0=4..5} SRC_INC={0=8..9} \
-             SRC_WIDTH128={0=9..10} SRC_DREQ={0=10..11} BURST={0=12..16} PERMAP={0=16..21} \
-             NO_WIDE_BURSTS={0=26..27}",
+            "INTEN={0=0..1} WAIT_RESP={0=3..4} DEST_INC={0=4..5} DEST_WIDTH128={0=5..6} \
+             SRC_INC={0=8..9} SRC_WIDTH128={0=9..10} SRC_DREQ={0=10..11} BURST={0=12..16} \
+             PERMAP={0=16..21} NO_WIDE_BURSTS={0=26..27}",
             self.0
         );
     }
