@@ -135,12 +135,14 @@ impl<R: Registers> Bcm2835<R> {
             );
             return Err(EBUSY);
         }
-        let timer = NodeRegisters::new(SYSTEM_TIMER, SYSTEM_TIMER_BYTES).inspect_err(|_| {
-            dev_err!(
-                dev,
-                "the device tree has no {} with {SYSTEM_TIMER_BYTES} bytes of registers\n",
-                SYSTEM_TIMER.to_str().unwrap_or("")
-            );
+        let timer = NodeRegisters::new(SYSTEM_TIMER, SYSTEM_TIMER_BYTES).inspect_err(|error| {
+            if *error == ENODEV {
+                dev_err!(
+                    dev,
+                    "the device tree has no {} with {SYSTEM_TIMER_BYTES} bytes of registers\n",
+                    SYSTEM_TIMER.to_str().unwrap_or("")
+                );
+            }
         })?;
         let channel = channel::Channel::new(access(Window(registers)));
         if let Err(busy) = channel.check_idle() {

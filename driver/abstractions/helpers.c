@@ -143,9 +143,10 @@ void __iomem *dmaframe_map_node(const char *compatible, size_t bytes);
 void __iomem *dmaframe_map_node(const char *compatible, size_t bytes)
 {
 	struct device_node *node = of_find_compatible_node(NULL, NULL, compatible);
-	void __iomem *base = NULL;
+	void __iomem *base = IOMEM_ERR_PTR(-ENODEV);
 	struct resource resource;
 
+	/* NULL: no memory for the mapping */
 	if (node && !of_address_to_resource(node, 0, &resource) &&
 	    resource_size(&resource) >= bytes)
 		base = ioremap(resource.start, bytes);

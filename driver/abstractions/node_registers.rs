@@ -5,6 +5,7 @@
 use core::ptr::NonNull;
 use kernel::{
     bindings,
+    error::from_err_ptr,
     prelude::*, //
 };
 
@@ -29,13 +30,13 @@ unsafe impl Sync for NodeRegisters {}
 
 impl NodeRegisters {
     /// Maps the first `bytes` bytes of registers of the first node that is `compatible`. ENODEV if
-    /// there is no such node, or it has fewer.
+    /// there is no such node, or it has fewer. ENOMEM without memory for the mapping.
     pub(crate) fn new(compatible: &CStr, bytes: usize) -> Result<Self> {
         // SAFETY: The string ends with NUL.
-        let base = unsafe { dmaframe_map_node(compatible.as_char_ptr(), bytes) };
+        let base = from_err_ptr(unsafe { dmaframe_map_node(compatible.as_char_ptr(), bytes) })?;
         // INVARIANT: Just mapped, and of this length.
         Ok(Self {
-            base: NonNull::new(base).ok_or(ENODEV)?,
+            base: NonNull::new(base).ok_or(ENOMEM)?,
             bytes,
         })
     }
