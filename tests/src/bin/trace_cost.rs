@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(fs::write(LEVEL, "info")?)
 }
 
-/// The median of what `measure` returns in several rounds.
+/// Calls `measure` several times and returns the median of its results.
 fn median(mut measure: impl FnMut() -> io::Result<f64>) -> io::Result<f64> {
     let mut all = (0..ROUNDS).map(|_| measure()).collect::<io::Result<Vec<_>>>()?;
     all.sort_by(f64::total_cmp);

@@ -34,7 +34,7 @@ pub(crate) struct PcapngReader {
 /// The start of a block.
 struct Start {
     kind: u32,
-    /// Bytes of what follows, without the length at the end.
+    /// Length in bytes of the block's body, without the total length that ends the block.
     body: usize,
 }
 

@@ -60,7 +60,7 @@ pub trait Frames {
     ///
     /// # Errors
     ///
-    /// Those of what gives the frames.
+    /// The error of the stream or recording that the frames come from.
     fn next_frame(&mut self) -> Result<Option<Self::Frame<'_>>, Self::Error>;
 }
 

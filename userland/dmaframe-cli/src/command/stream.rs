@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 /// Options you omit keep the device's current settings (see `dmaframe set`); --source changes the
 /// source alone. The last line on standard output is a summary: frames=N lost=L bytes=B errors=E.
 /// errors counts wrong frames and errors of the engine; a frame that was read too fast for the rate of
-/// its source is wrong. The exit status is 0 if there are none and all requested frames arrived. Frames lost under the policy drop are counted, and are no error.
+/// its source is wrong. The exit status is 0 if there are none and all requested frames arrived.
+/// Frames lost under the policy drop are counted, and are no error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     dmaframe stream --frames 1000 --frame-bytes 64K --verify\n  \
