@@ -126,7 +126,7 @@ complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l device -d 'D
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l source -d 'Name of the source; `dmaframe info` lists them' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l frame-bytes -d 'Payload of a frame in bytes: a multiple of 4; K and M are units' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l slots -d 'Slots of the ring: a power of two' -r
-complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l policy -d 'When no slot is free: backpressure or drop' -r
+complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l policy -d 'When no slot is free: backpressure (the engine waits) or drop (frames are lost and counted)' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l interval-us -d 'Microseconds from one frame to the next; 0 is as fast as the engine runs' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l pins -d 'Draw these bits as logic levels, such as 17,22 or 0-7' -r
 complete -c dmaframe -n "__fish_dmaframe_using_subcommand scope" -l word -d 'Words of the payload: u8, i8, u16, i16, u32 or i32' -r

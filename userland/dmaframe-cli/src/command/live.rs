@@ -4,7 +4,7 @@
 use super::scope::Arguments;
 use crate::scope::samples::Run;
 use crate::scope::word::Word;
-use dmaframe::{Device, Shape, Stream};
+use dmaframe::Stream;
 use std::error::Error;
 use std::task::Poll;
 use std::time::Duration;
@@ -22,25 +22,15 @@ pub(super) struct Live {
 impl Live {
     /// Starts a stream with the device's settings and the changes of the command line.
     pub(super) fn start(arguments: &Arguments) -> Result<Self, Box<dyn Error>> {
-        let device = Device::open(&arguments.device)?;
-        let settings = device.config()?;
-        let index = match &arguments.source {
-            Some(name) => device.source(name)?.index,
-            None => settings.source,
-        };
+        let device = arguments.stream.open()?;
+        let shape = arguments.stream.shape(&device)?;
         let sources = device.sources()?;
         let source = sources
             .into_iter()
-            .find(|source| source.index == index)
-            .ok_or_else(|| format!("{} has no source {index}", device.path().display()))?
+            .find(|source| source.index == shape.source)
+            .ok_or_else(|| format!("{} has no source {}", device.path().display(), shape.source))?
             .name;
-        let mut stream = device.configure(Shape {
-            source: index,
-            frame_bytes: arguments.frame_bytes.unwrap_or(settings.frame_bytes),
-            slots: arguments.slots.unwrap_or(settings.slots),
-            policy: arguments.policy.unwrap_or(settings.policy),
-            interval_us: arguments.interval_us.unwrap_or(settings.interval_us),
-        })?;
+        let mut stream = device.configure(shape)?;
         stream.start()?;
         let name = format!("{} {source}", device.path().display());
         Ok(Self { stream, name, source, word: arguments.traces.word, origin: None })

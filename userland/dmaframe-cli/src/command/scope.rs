@@ -3,10 +3,11 @@
 
 use super::live::Live;
 use super::notice::notice;
-use super::number::{count, number, size};
+use super::number::count;
 use super::payload_file::{PayloadFile, Recorded};
+use super::stream_arguments::StreamArguments;
 use super::traces::Traces;
-use super::{Outcome, device_path, interrupted, policy};
+use super::{Outcome, interrupted};
 use crate::scope::duration::Unit;
 use crate::scope::picture::{COLUMNS, Format, Picture};
 use crate::scope::samples::{Run, Samples};
@@ -14,7 +15,6 @@ use crate::scope::screen::{self, Look, Screen, Status, Trace};
 use crate::scope::trigger::Trigger;
 use crate::scope::view::{Mode, View};
 use crate::terminal::{self, Options, Session};
-use dmaframe::Policy;
 use ratatui::crossterm::event::KeyCode;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -41,24 +41,8 @@ pub(crate) struct Arguments {
     /// Show this file instead of a device
     #[arg(conflicts_with_all = ["device", "source", "frame_bytes", "slots", "policy", "interval_us"])]
     file: Option<PathBuf>,
-    /// Device: N, dmaframeN, or the path of its node
-    #[arg(long, default_value = "/dev/dmaframe0", value_parser = device_path)]
-    pub(super) device: PathBuf,
-    /// Name of the source; `dmaframe info` lists them
-    #[arg(long, value_name = "NAME")]
-    pub(super) source: Option<String>,
-    /// Payload of a frame in bytes: a multiple of 4; K and M are units
-    #[arg(long, value_name = "B", value_parser = size)]
-    pub(super) frame_bytes: Option<u32>,
-    /// Slots of the ring: a power of two
-    #[arg(long, value_name = "S", value_parser = number)]
-    pub(super) slots: Option<u32>,
-    /// When no slot is free: backpressure or drop
-    #[arg(long, value_parser = policy)]
-    pub(super) policy: Option<Policy>,
-    /// Microseconds from one frame to the next; 0 is as fast as the engine runs
-    #[arg(long, value_name = "U", value_parser = number)]
-    pub(super) interval_us: Option<u32>,
+    #[command(flatten)]
+    pub(super) stream: StreamArguments,
     #[command(flatten)]
     pub(super) traces: Traces,
     /// Fix the picture at BIT:rising, BIT:falling, BIT:change, >LEVEL or <LEVEL
