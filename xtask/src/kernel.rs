@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel: its source, configuration and build, and modules for it.
 
-mod configuration;
+pub(crate) mod configuration;
 mod flavour;
 pub(crate) mod module;
 mod source;

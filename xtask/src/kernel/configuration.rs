@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The configuration of the kernel, which is made of fragments.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,42 +56,33 @@ fn refuse_dropped(config: &Path, fragments: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// The lines of `wanted` that are not in effect in `config`. If several lines set one symbol, the
+/// The lines of `wanted` that are not in effect in `config`. If several lines set one option, the
 /// last one counts.
-fn dropped<'a>(config: &str, wanted: &'a str) -> Vec<&'a str> {
-    let have: HashSet<&str> = config.lines().collect();
-    let set: HashSet<&str> = have.iter().filter_map(|line| symbol(line)).collect();
-    let mut last = HashMap::new();
-    for line in wanted.lines() {
-        if let Some(symbol) = unset(line).or_else(|| symbol(line)) {
-            last.insert(symbol, line);
-        }
-    }
-    let mut dropped: Vec<&str> = last
-        .into_iter()
-        .filter(|&(symbol, line)| match unset(line) {
-            Some(_) => set.contains(symbol),
-            None => !have.contains(line),
-        })
-        .map(|(_, line)| line)
-        .collect();
-    dropped.sort_unstable();
-    dropped
+fn dropped(config: &str, wanted: &str) -> Vec<String> {
+    let have = values(config);
+    let line = |(name, value): (&str, &str)| match value {
+        "n" => format!("# CONFIG_{name} is not set"),
+        _ => format!("CONFIG_{name}={value}"),
+    };
+    // An option that the configuration does not mention is off.
+    let lacks = |(name, value): &(&str, &str)| have.get(name).unwrap_or(&"n") != value;
+    values(wanted).into_iter().filter(lacks).map(line).collect()
 }
 
-/// The lines of a fragment that set or disable a symbol. The others are comments.
+/// The options of a configuration and their values. The value of a disabled option is `n`.
+pub(crate) fn values(config: &str) -> BTreeMap<&str, &str> {
+    config.lines().filter_map(setting).collect()
+}
+
+/// The lines of a fragment that set or disable an option. The others are comments.
 pub(super) fn settings(fragment: &str) -> impl Iterator<Item = &str> {
-    fragment.lines().filter(|line| symbol(line).or_else(|| unset(line)).is_some())
+    fragment.lines().filter(|line| setting(line).is_some())
 }
 
-/// The symbol that a line of a configuration sets.
-fn symbol(line: &str) -> Option<&str> {
-    line.split_once('=').map(|(symbol, _)| symbol).filter(|symbol| symbol.starts_with("CONFIG_"))
-}
-
-/// The symbol that a line of a configuration disables.
-fn unset(line: &str) -> Option<&str> {
-    line.strip_prefix("# ")?.strip_suffix(" is not set")
+/// The option that a line sets or disables, and its value.
+pub(crate) fn setting(line: &str) -> Option<(&str, &str)> {
+    let off = line.strip_prefix("# CONFIG_").and_then(|line| line.strip_suffix(" is not set"));
+    off.map(|name| (name, "n")).or_else(|| line.strip_prefix("CONFIG_")?.split_once('='))
 }
 
 #[cfg(test)]

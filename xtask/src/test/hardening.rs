@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::builder::pair;
 use crate::guest::Guest;
 use crate::kernel::Flavour;
+use crate::kernel::configuration::{setting, values};
 
 /// The fragment that gives the reason for each option that is off.
 const FRAGMENT: &str = "buildroot/linux/kernel.config";
@@ -72,18 +73,6 @@ pub(super) fn check(guest: &Guest, checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The options of a configuration and their values. The value of a disabled option is `n`.
-fn values(config: &str) -> BTreeMap<&str, &str> {
-    config
-        .lines()
-        .filter_map(|line| {
-            let off =
-                line.strip_prefix("# CONFIG_").and_then(|line| line.strip_suffix(" is not set"));
-            off.map(|name| (name, "n")).or_else(|| line.strip_prefix("CONFIG_")?.split_once('='))
-        })
-        .collect()
-}
-
 /// The options that a Kconfig file lets a user select and that the defaults turn on, and the errata
 /// of the processor. Errata of other processors are left out.
 fn recommended_defaults(
@@ -127,7 +116,7 @@ fn reasons(fragment: &str) -> BTreeSet<&str> {
     for paragraph in fragment.split("\n\n") {
         let mut explained = false;
         for line in paragraph.lines() {
-            match values(line).pop_first() {
+            match setting(line) {
                 Some((name, "n")) if explained => {
                     reasons.insert(name);
                 }
