@@ -7,7 +7,6 @@ mod entry;
 pub(crate) mod macros;
 pub(crate) mod python;
 mod root;
-pub(crate) mod tools;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -68,6 +67,11 @@ impl Builder {
     /// A builder for QEMU: with other packages, but entered in the same way.
     pub(crate) fn of_qemu(cache: &Cache, checkout: &Path) -> Result<Self> {
         Self::with_root(cache, checkout, &root::QEMU)
+    }
+
+    /// A root with the tools that open recordings, entered in the same way.
+    pub(crate) fn of_formats(cache: &Cache, checkout: &Path) -> Result<Self> {
+        Self::with_root(cache, checkout, &root::FORMATS)
     }
 
     /// The key of [`Builder::of_qemu`].

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Root file systems: the builder's and the one that QEMU is built in. Their Debian packages, and
-//! their installation.
+//! Root file systems: the builder's, and those that QEMU is built in and recordings are opened in.
+//! Their Debian packages, and their installation.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,6 +59,16 @@ pub(super) const QEMU: Root = Root {
         "python3-venv",
         "zlib1g-dev",
     ],
+    customize: &[MOUNT_POINTS],
+};
+
+/// The tools that open recordings. They are apart for the same reason.
+pub(super) const FORMATS: Root = Root {
+    name: "formats-root",
+    what: "a Debian trixie root file system with tools that open recordings",
+    duration: "about 1 minute and 1 GB, once",
+    architectures: "amd64",
+    packages: &["ca-certificates", "python3-venv", "sigrok-cli", "sox", "tshark"],
     customize: &[MOUNT_POINTS],
 };
 

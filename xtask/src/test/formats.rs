@@ -9,11 +9,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cargo::succeed;
-use crate::builder::{python, tools};
+use crate::builder::{Builder, python};
 use crate::host::cache::Cache;
 use crate::host::program::cargo;
-
-const PACKAGES: &[&str] = &["ca-certificates", "python3-venv", "sigrok-cli", "sox", "tshark"];
 
 /// Makes recordings of synthetic frames on the host, and opens them in a root file system of its own.
 pub(super) fn check(cache: &Cache, checkout: &Path) -> Result<()> {
@@ -27,7 +25,7 @@ pub(super) fn check(cache: &Cache, checkout: &Path) -> Result<()> {
     synthesize.args(["run", "--quiet", "--package", "dmaframe-record", "--example", "synthesize"]);
     succeed(synthesize.arg("--").arg(&directory).current_dir(checkout))?;
 
-    let root = tools::ready(cache, checkout, "formats", PACKAGES)?;
+    let root = Builder::of_formats(cache, checkout)?;
     let environment = python::tools(cache, &root, checkout, "formats")?;
     let mut opened = root.command("sh");
     // The first line of the script `python3` has the temporary path of the environment.
